@@ -68,7 +68,12 @@ function kthLargest(values: ArrayLike<number>, k: number): number {
 
 /** Divides the logits by a temperature above 0. */
 export function temperature(value: number): LogitsProcessor {
-  check(value > 0 && Number.isFinite(value), "temperature", value, "a positive number (for greedy choice: doSample false)");
+  check(
+    value > 0 && Number.isFinite(value),
+    "temperature",
+    value,
+    "a positive number (for greedy choice: doSample false)",
+  );
   return (logits) => {
     for (let i = 0; i < logits.length; i++) logits[i] = at(logits, i) / value;
   };
@@ -328,7 +333,8 @@ export function processors(
   const chain: LogitsProcessor[] = [];
   const o = options;
   if (o.sequenceBias) chain.push(sequenceBias(o.sequenceBias));
-  if (o.repetitionPenalty !== undefined && o.repetitionPenalty !== 1) chain.push(repetitionPenalty(o.repetitionPenalty));
+  if (o.repetitionPenalty !== undefined && o.repetitionPenalty !== 1)
+    chain.push(repetitionPenalty(o.repetitionPenalty));
   if (o.noRepeatNgramSize) chain.push(noRepeatNgram(o.noRepeatNgramSize));
   if (o.badWordsIds) chain.push(badWords(o.badWordsIds, eosTokenIds));
   if (o.minLength && eosTokenIds.length > 0) chain.push(minLength(o.minLength, eosTokenIds));
