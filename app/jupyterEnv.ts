@@ -97,8 +97,11 @@ export async function ensureJupyter({
   return env;
 }
 
-/** Python 3.9 or newer, from POLICYSCOPE_PYTHON or the PATH. */
-function findPython(): { path: string; version: string; minor: number } {
+/**
+ * Python 3.9 or newer, from POLICYSCOPE_PYTHON or the PATH.
+ * @throws {JupyterUnavailable} if there is none
+ */
+export function findPython(): { path: string; version: string; minor: number } {
   const candidates = process.env.POLICYSCOPE_PYTHON
     ? [process.env.POLICYSCOPE_PYTHON]
     : process.platform === "win32"
