@@ -1,0 +1,45 @@
+/** A chain of names such as `a.b["c"]` in the text, and what has been typed of the name that follows. */
+export interface Chain {
+  /** The chain before the last dot; empty for a plain name. */
+  readonly object: string;
+  /** The letters of the last name before the offset. */
+  readonly typed: string;
+  readonly start: number;
+}
+
+const NAME = "[\\p{ID_Start}$_][\\p{ID_Continue}$\\u200c\\u200d]*";
+const LINK = `(?:\\s*\\??\\.\\s*#?${NAME}|\\s*(?:\\?\\.)?\\[\\s*(?:\\d+|"[^"\\\\\\n]*"|'[^'\\\\\\n]*')\\s*\\])`;
+const BEFORE = new RegExp(`(?:(?<object>${NAME}${LINK}*)\\s*\\??\\.\\s*)?(?<typed>(?:${NAME})?)$`, "u");
+const WHOLE = new RegExp(`${NAME}${LINK}*$`, "u");
+
+/** The chain that ends at `offset`, or undefined where no name is being typed (a number, a string's inside, a call's result). */
+export function chainBefore(code: string, offset: number): Chain | undefined {
+  const text = code.slice(Math.max(0, offset - 1000), offset);
+  const match = BEFORE.exec(text);
+  if (match?.groups === undefined) return undefined;
+  const { object = "", typed = "" } = match.groups;
+  const before = text.slice(0, match.index);
+  if (/[.\p{ID_Continue}$]\s*$/u.test(before) && !/\.\.\.\s*$/.test(before) && /[.]\s*$/.test(before)) return undefined;
+  return { object: spelled(object), typed, start: offset - typed.length };
+}
+
+/** The chain around `offset`: `a.b` when the cursor stands anywhere in `b` of `a.b.c`. */
+export function chainAt(code: string, offset: number): string | undefined {
+  const rest = /^[\p{ID_Continue}$\u200c\u200d]*/u.exec(code.slice(offset))?.[0].length ?? 0;
+  const text = code.slice(Math.max(0, offset - 1000), offset + rest);
+  const match = WHOLE.exec(text);
+  if (
+    match === null ||
+    (/[.)\]"'`]\s*\??\.?\s*$/.test(text.slice(0, match.index)) && /\.\s*$/.test(text.slice(0, match.index)))
+  )
+    return undefined;
+  return spelled(match[0]);
+}
+
+/** Without blanks and optional links: these do not matter to a lookup. */
+function spelled(chain: string): string {
+  return chain
+    .replace(/\s+(?=[.?[])|(?<=\.)\s+/g, "")
+    .replace(/\?\.(?=\[)/g, "")
+    .replaceAll("?.", ".");
+}

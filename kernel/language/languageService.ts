@@ -1,0 +1,204 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import type { Completeness, Completion, Diagnostic, Inspection, Runtime, RuntimeName } from "./answers.js";
+import { chainAt, chainBefore } from "./chain.js";
+import { isComplete } from "./isComplete.js";
+import type { AnswerMessage, Answers, Job, JobMessage, TypeInfo, WorkerSetup } from "./jobs.js";
+import { mergeCompletions } from "./merge.js";
+import { presentInspection } from "./present.js";
+
+export interface LanguageServiceOptions {
+  /** Folder of the notebook: imports and tsconfig.json are looked for here. */
+  readonly directory: string;
+  /** The running session; without it only types are known. */
+  readonly runtime?: Runtime;
+  /** Is told what went wrong in the background. */
+  readonly log?: (line: string) => void;
+}
+
+/** How long a key press waits for the checker before living names alone are the answer. */
+const PATIENCE_MS = 1500;
+/** Cells remembered for a worker that starts late or starts again. */
+const REMEMBERED_CELLS = 2000;
+
+/**
+ * Completions, hover, completeness and diagnostics for the cells of one notebook. The checker runs in a worker thread that
+ * starts at the first `warm()`, `complete()`, `inspect()` or `diagnostics()`; until it is warm the running session's values
+ * answer. Nothing here blocks the calling thread or rejects: what fails in the background is logged and answers are empty.
+ */
+export class LanguageService {
+  readonly #options: LanguageServiceOptions;
+  #directory: string;
+  #worker: Worker | undefined;
+  #state: "cold" | "warming" | "ready" | "failed" | "disposed" = "cold";
+  #cells: { readonly source: string; readonly cell: number }[] = [];
+  #waiting = new Int32Array(new SharedArrayBuffer(4));
+  readonly #pending = new Map<number, (answer: Answers[Job["kind"]] | undefined) => void>();
+  #nextId = 1;
+  #crashes = 0;
+  #warmed: Promise<void> = Promise.resolve();
+
+  constructor(options: LanguageServiceOptions) {
+    this.#options = options;
+    this.#directory = options.directory;
+  }
+
+  /** "cold" until something asks for types; then "warming" for some seconds; then "ready". */
+  get state(): "cold" | "warming" | "ready" | "failed" | "disposed" {
+    return this.#state;
+  }
+
+  /** Starts the checker if it does not run, and resolves when it is warm (or has failed). */
+  warm(): Promise<void> {
+    this.#start();
+    return this.#warmed;
+  }
+
+  /** Tells of a cell that is being run: later answers know its declarations. Cells that do not parse are harmless. */
+  addCell(source: string, executionCount: number): void {
+    this.#cells.push({ source, cell: executionCount });
+    if (this.#cells.length > REMEMBERED_CELLS) this.#cells.shift();
+    if (this.#worker !== undefined) void this.#ask({ kind: "add", source, cell: executionCount });
+  }
+
+  /** Forgets all cells (the session was restarted) and, if given, moves to another folder. The warm checker is kept. */
+  reset(directory = this.#directory): void {
+    this.#directory = directory;
+    this.#cells = [];
+    if (this.#worker !== undefined) void this.#ask({ kind: "reset", directory });
+  }
+
+  /**
+   * What may stand at `offset` of `code`: typed proposals joined with living names.
+   * @param offset UTF-16 units.
+   */
+  async complete(code: string, offset: number): Promise<Completion> {
+    const chain = chainBefore(code, offset);
+    const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "" };
+    this.#start();
+    const typed =
+      this.#state === "ready"
+        ? within(PATIENCE_MS, this.#ask({ kind: "complete", source: code, offset }))
+        : Promise.resolve(undefined);
+    const living = chain === undefined ? Promise.resolve([]) : this.#living(chain.object);
+    const [types, values] = await Promise.all([typed, living]);
+    const useful = types === undefined || types.items.length > 0 || chain?.object !== "" ? values : [];
+    return mergeCompletions(types, useful, at);
+  }
+
+  /**
+   * Signature, documentation and current value of what stands at `offset`, as text/plain, text/markdown and text/html.
+   * @param detailLevel 1 (as `??` asks) adds the text of the definition.
+   */
+  async inspect(code: string, offset: number, detailLevel: 0 | 1): Promise<Inspection> {
+    this.#start();
+    const chain = chainAt(code, offset);
+    const typed =
+      this.#state === "ready"
+        ? within(PATIENCE_MS, this.#ask({ kind: "inspect", source: code, offset, definition: detailLevel === 1 }))
+        : Promise.resolve(undefined);
+    const living = chain === undefined ? Promise.resolve(undefined) : this.#value(chain);
+    const [types, value] = await Promise.all([typed, living]);
+    return presentInspection(types as TypeInfo | undefined, value);
+  }
+
+  /** Whether the code can be run as it stands. Needs no checker. */
+  isComplete(code: string): Completeness {
+    return isComplete(code);
+  }
+
+  /** What the checker finds in a cell, given the cells added before. Waits while the checker warms up. */
+  async diagnostics(code: string): Promise<readonly Diagnostic[]> {
+    this.#start();
+    return (await this.#ask({ kind: "diagnostics", source: code })) ?? [];
+  }
+
+  async dispose(): Promise<void> {
+    this.#state = "disposed";
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#settleAll();
+    await worker?.terminate();
+  }
+
+  #start(): void {
+    if (this.#state !== "cold") return;
+    this.#state = "warming";
+    this.#waiting = new Int32Array(new SharedArrayBuffer(4));
+    const setup: WorkerSetup = { directory: this.#directory, waiting: this.#waiting.buffer as SharedArrayBuffer };
+    const worker = new Worker(new URL("./worker.js", import.meta.url), {
+      workerData: setup,
+      execArgv: [],
+      name: "policyscope-language",
+      resourceLimits: { maxOldGenerationSizeMb: 2048 },
+    });
+    worker.unref();
+    this.#worker = worker;
+    worker.on("message", (message: AnswerMessage) => {
+      const settle = this.#pending.get(message.id);
+      this.#pending.delete(message.id);
+      if ("error" in message) this.#options.log?.(`language service: ${message.error}`);
+      settle?.("error" in message ? undefined : message.answer);
+    });
+    worker.on("error", (error) => this.#crashed(worker, error.message));
+    worker.on("exit", (code) => this.#crashed(worker, `worker ended with code ${code}`));
+    for (const { source, cell } of this.#cells) void this.#ask({ kind: "add", source, cell });
+    this.#warmed = this.#ask({ kind: "warm" }).then((warm) => {
+      if (this.#worker === worker && warm === true) this.#state = "ready";
+    });
+  }
+
+  /** A crash (out of memory, say) starts a new worker at the next question; after three the session goes on without types. */
+  #crashed(worker: Worker, reason: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#options.log?.(`language service: ${reason}`);
+    this.#state = ++this.#crashes < 3 ? "cold" : "failed";
+    this.#settleAll();
+  }
+
+  #settleAll(): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const settle of pending) settle(undefined);
+  }
+
+  #ask<K extends Job["kind"]>(job: Extract<Job, { kind: K }>): Promise<Answers[K] | undefined> {
+    const worker = this.#worker;
+    if (worker === undefined) return Promise.resolve(undefined);
+    const id = this.#nextId++;
+    if (job.kind === "complete" || job.kind === "inspect") Atomics.add(this.#waiting, 0, 1);
+    return new Promise((resolve) => {
+      this.#pending.set(id, (answer) => resolve(answer as Answers[K] | undefined));
+      const message: JobMessage = { id, job };
+      worker.postMessage(message);
+    });
+  }
+
+  async #living(expression: string): Promise<readonly RuntimeName[]> {
+    try {
+      return (await within(PATIENCE_MS, this.#options.runtime?.complete(expression) ?? Promise.resolve([]))) ?? [];
+    } catch {
+      return [];
+    }
+  }
+
+  async #value(expression: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+    try {
+      return await within(PATIENCE_MS, this.#options.runtime?.inspect(expression) ?? Promise.resolve(undefined));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** The promise's value, or undefined when it takes longer; the timer keeps no process alive. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const stop = new AbortController();
+  const late = delay(ms, undefined, { ref: false, signal: stop.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    stop.abort();
+  }
+}

@@ -1,0 +1,27 @@
+const LINE_MAGIC =
+  /^[ \t]*(?:%[a-z]|![a-z./~][^=()]*$|\?{1,2}[\p{ID_Start}$_][\p{ID_Continue}$.]*[ \t]*$|[\p{ID_Start}$_][\p{ID_Continue}$.]*\?{1,2}[ \t]*$)/iu;
+const TIMED = /^[ \t]*%%?(?:time|timeit)\b(?:[ \t]+-\w+(?:[ \t]*\d+)?)*/;
+
+/**
+ * Replaces what is no TypeScript (`%magic`, `%%cell magic`, `!command`, `?name`, `name?`) by spaces, so that all offsets stay.
+ * Code behind `%time` and `%timeit` is kept. A line counts as a magic only where a statement may begin.
+ */
+export function blankMagics(source: string): string {
+  if (/^\s*%%[a-z]/i.test(source)) return blankHead(source, /^\s*/.exec(source)?.[0].length ?? 0);
+  if (!/^[ \t]*[%!?]|\?[ \t]*$/m.test(source)) return source;
+  let mayBegin = true;
+  return source
+    .split("\n")
+    .map((line) => {
+      const magic = mayBegin && LINE_MAGIC.test(line);
+      if (!magic && line.trim() !== "") mayBegin = /[;})\]\w"'`$]\s*$/.test(line);
+      return magic ? blankHead(line, 0) : line;
+    })
+    .join("\n");
+}
+
+function blankHead(text: string, from: number): string {
+  const head = TIMED.exec(text.slice(from))?.[0];
+  const end = head === undefined ? text.length : from + head.length;
+  return text.slice(0, end).replace(/[^\n\r]/g, " ") + text.slice(end);
+}

@@ -1,0 +1,544 @@
+import { readdirSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
+import { CellModules } from "./cellModules.js";
+import { KERNEL_GLOBALS } from "./globals.js";
+import type { TypeInfo } from "./jobs.js";
+import { blankMagics } from "./magicLines.js";
+
+/** Where the kernel itself is installed: types not found from the notebook's folder are looked for here. */
+const KERNEL_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
+
+/** Findings that are about modules, not about what the user wrote: cells are scripts to the user. */
+const NOT_ABOUT_CELLS = new Set([
+  1375,
+  1378,
+  1432, // top-level await needs a module
+  2632, // an earlier cell's binding is an import to the checker; the session lets it be assigned
+  2669,
+  2670, // augmentations of the global scope
+  2303,
+  2449, // circular imports of a redeclared name
+]);
+
+/** The longest time one completion request spends on writing signatures. */
+const SIGNATURE_BUDGET_MS = 12;
+
+/**
+ * A notebook as a TypeScript program: earlier cells (CellModules), the kernel's globals, and one scratch module that holds the
+ * cell being looked at. Everything is synchronous; it runs in the language worker.
+ */
+export class NotebookProgram {
+  readonly #busy: () => boolean;
+  #directory: string;
+  #globals: string;
+  #cells: CellModules;
+  #options: ts.CompilerOptions = {};
+  #ambientFiles: readonly string[] = [];
+  #configStamp = "";
+  #scratch = { text: "", version: 0 };
+  #service: ts.LanguageService;
+  /** Counts what changes the program beside the scratch module: cells added, tsconfig.json edited. */
+  #structure = 0;
+  #checking = false;
+  #modules: ReadonlyMap<string, string> | undefined;
+  #localFiles: readonly string[] = [];
+  readonly #resolved = new Map<string, ts.ResolvedModuleWithFailedLookupLocations>();
+
+  /** `busy` says whether somebody waits for an answer: a check of a whole cell is then given up. */
+  constructor(directory: string, busy: () => boolean) {
+    this.#busy = busy;
+    this.#directory = normal(directory);
+    this.#cells = new CellModules(this.#directory);
+    this.#globals = `${this.#directory}/__kernel_globals__.d.ts`;
+    this.#readConfig();
+    this.#service = this.#createService();
+  }
+
+  reset(directory: string): void {
+    this.#directory = normal(directory);
+    this.#cells = new CellModules(this.#directory);
+    this.#modules = undefined;
+    this.#resolved.clear();
+    this.#globals = `${this.#directory}/__kernel_globals__.d.ts`;
+    this.#configStamp = "";
+    this.#structure++;
+    this.#readConfig();
+    this.#service.dispose();
+    this.#service = this.#createService();
+  }
+
+  add(source: string, cell: number): void {
+    this.#cells.add(source, cell);
+    this.#modules = undefined;
+    this.#structure++;
+  }
+
+  /** Loads what every later answer needs: libraries, Node's types, the checker. */
+  warm(): void {
+    const code = "const warm = [1, 2].map((x) => x); console.log(warm); process.";
+    this.complete(code, code.length);
+    this.inspect(code, code.indexOf("map") + 1, false);
+  }
+
+  complete(source: string, offset: number): Completion {
+    const code = blankMagics(source);
+    const { fileName, shift } = this.#show(code);
+    const start = wordStart(code, offset);
+    const empty: Completion = { start, end: offset, items: [], source: "types" };
+    const path = pathInString(code, offset, this.#directory);
+    const found = this.#service.getCompletionsAtPosition(fileName, offset + shift, {
+      includeCompletionsWithInsertText: true,
+      includeCompletionsForModuleExports: false,
+      importModuleSpecifierEnding: "js",
+      quotePreference: "double",
+    });
+    this.#noteLocalFiles();
+    if (found === undefined) return path === undefined ? empty : { ...empty, start: path.start, items: path.items };
+    const span = found.optionalReplacementSpan;
+    const from = span === undefined ? start : Math.min(span.start - shift, offset);
+    const typed = code.slice(from, offset);
+    const entries = found.entries
+      .filter(
+        (entry) =>
+          entry.name.toLowerCase().startsWith(prefixOf(entry, typed, shift, code, offset)) &&
+          !/^__(cell|kernel_globals)_/.test(entry.name),
+      )
+      .sort((a, b) => rank(a, typed) - rank(b, typed) || compare(a.sortText, b.sortText) || compare(a.name, b.name));
+    const deadline = performance.now() + SIGNATURE_BUDGET_MS;
+    const items = entries.map((entry): CompletionItem => {
+      const replaced = entry.replacementSpan;
+      const details =
+        performance.now() < deadline && entry.kind !== ts.ScriptElementKind.keyword
+          ? this.#service.getCompletionEntryDetails(
+              fileName,
+              offset + shift,
+              entry.name,
+              {},
+              entry.source,
+              undefined,
+              entry.data,
+            )
+          : undefined;
+      const documentation = ts.displayPartsToString(details?.documentation).split("\n\n")[0];
+      return {
+        start: replaced === undefined ? from : replaced.start - shift,
+        end: replaced === undefined ? offset : replaced.start + replaced.length - shift,
+        text: entry.insertText ?? entry.name,
+        type: iconOf(entry.kind),
+        signature: details === undefined ? "" : oneLine(this.#cleaned(ts.displayPartsToString(details.displayParts))),
+        ...(documentation ? { documentation } : {}),
+      };
+    });
+    return {
+      start: items[0]?.start ?? from,
+      end: items[0]?.end ?? offset,
+      items: path === undefined ? items : [...items, ...path.items],
+      source: "types",
+    };
+  }
+
+  /** What stands at `offset`; with `definition` also the text that declares it. */
+  inspect(source: string, offset: number, definition: boolean): TypeInfo | undefined {
+    const code = blankMagics(source);
+    const { fileName, shift } = this.#show(code);
+    for (const at of inspectionPoints(code, offset)) {
+      const info = this.#service.getQuickInfoAtPosition(fileName, at + shift);
+      if (info === undefined) continue;
+      const text = definition ? this.#definition(fileName, at + shift) : undefined;
+      return {
+        signature: this.#cleaned(ts.displayPartsToString(info.displayParts)),
+        documentation: ts.displayPartsToString(info.documentation),
+        tags: (info.tags ?? []).map((tag) => ({ name: tag.name, text: ts.displayPartsToString(tag.text) })),
+        ...(text === undefined ? {} : { definition: text }),
+      };
+    }
+    return undefined;
+  }
+
+  /** Prepares the check of a cell against the cells before it; the check itself may be given up and run again. */
+  check(source: string): () => Diagnostic[] {
+    const code = blankMagics(source);
+    const head = this.#cells.head(code, false);
+    return () => {
+      const fileName = this.#place(head, code);
+      this.#checking = true;
+      let found: ts.Diagnostic[];
+      try {
+        found = this.#service.getSyntacticDiagnostics(fileName);
+        if (found.length === 0) found = this.#service.getSemanticDiagnostics(fileName);
+      } finally {
+        this.#checking = false;
+      }
+      return found
+        .filter(
+          (d) =>
+            !NOT_ABOUT_CELLS.has(d.code) &&
+            (d.start ?? 0) >= head.length &&
+            d.category !== ts.DiagnosticCategory.Suggestion,
+        )
+        .map((d) => this.#diagnostic(d, source, head.length));
+    };
+  }
+
+  #diagnostic(found: ts.Diagnostic, source: string, shift: number): Diagnostic {
+    const start = Math.min((found.start ?? shift) - shift, source.length);
+    const end = Math.min(start + Math.max(1, found.length ?? 1), source.length);
+    const lineStart = source.lastIndexOf("\n", start - 1) + 1;
+    const lineEnd = source.indexOf("\n", start);
+    const line = source.slice(lineStart, lineEnd === -1 ? undefined : lineEnd).replace(/\r$/, "");
+    const carets = "^".repeat(Math.max(1, Math.min(end, lineStart + line.length) - start));
+    return {
+      category:
+        found.category === ts.DiagnosticCategory.Error
+          ? "error"
+          : found.category === ts.DiagnosticCategory.Warning
+            ? "warning"
+            : "suggestion",
+      code: found.code,
+      message: this.#cleaned(ts.flattenDiagnosticMessageText(found.messageText, "\n")),
+      start,
+      end,
+      line: source.slice(0, start).split("\n").length,
+      column: start - lineStart + 1,
+      frame: `${line}\n${line.slice(0, start - lineStart).replace(/[^\t]/g, " ")}${carets}`,
+    };
+  }
+
+  #definition(fileName: string, position: number): { text: string; where: string } | undefined {
+    const found = this.#service.getDefinitionAtPosition(fileName, position)?.[0];
+    if (found === undefined) return undefined;
+    const file = this.#service.getProgram()?.getSourceFile(found.fileName);
+    if (file === undefined) return undefined;
+    const span = found.contextSpan ?? found.textSpan;
+    const cell = this.#cells.modules.find((module) => module.fileName === found.fileName);
+    const base = cell === undefined ? (found.fileName === fileName ? this.#scratchHead : "") : cell.head;
+    const line = file.text.slice(base.length, span.start).split("\n").length;
+    const where =
+      cell !== undefined
+        ? `cell ${cell.cell}, line ${line}`
+        : found.fileName === fileName
+          ? `this cell, line ${line}`
+          : `${found.fileName}:${line}`;
+    return { text: file.text.slice(span.start, span.start + span.length), where };
+  }
+
+  #scratchHead = "";
+
+  /** Puts a cell into the scratch module, with earlier names before it. */
+  #show(code: string): { fileName: string; shift: number } {
+    const head = this.#cells.head(code, true);
+    return { fileName: this.#place(head, code), shift: head.length };
+  }
+
+  #place(head: string, code: string): string {
+    const text = head + code;
+    this.#scratchHead = head;
+    if (text !== this.#scratch.text || this.#scratch.version === 0)
+      this.#scratch = { text, version: this.#scratch.version + 1 };
+    this.#readConfig();
+    return this.#scratchName;
+  }
+
+  get #scratchName(): string {
+    return `${this.#directory}/__cell__.ts`;
+  }
+
+  #virtual(): ReadonlyMap<string, string> {
+    this.#modules ??= new Map([
+      [this.#globals, KERNEL_GLOBALS],
+      ...this.#cells.modules.map((module): [string, string] => [module.fileName, module.text]),
+    ]);
+    return this.#modules;
+  }
+
+  /** Types of earlier cells read like the user's own words, not like imports from files that do not exist. */
+  #cleaned(text: string): string {
+    return text
+      .replace(/import\("[^"]*__cell_\d*_*"\)\./g, "")
+      .replace(/^\(alias\) ([\s\S]*?)\nimport [^\n]*$/, "$1")
+      .replace(/^module "[^"]*__cell_\d+__"$/m, "earlier cell");
+  }
+
+  #createService(): ts.LanguageService {
+    const host: ts.LanguageServiceHost = {
+      getCompilationSettings: () => this.#options,
+      getProjectVersion: () => `${this.#structure}.${this.#scratch.version}.${this.#localStamp()}`,
+      getScriptFileNames: () => [...this.#ambientFiles, ...this.#virtual().keys(), this.#scratchName],
+      getScriptVersion: (fileName) => {
+        if (fileName === this.#scratchName) return String(this.#scratch.version);
+        if (this.#virtual().has(fileName) || fileName.includes("/node_modules/")) return "1";
+        return String(statSync(fileName, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+      },
+      getScriptSnapshot: (fileName) => {
+        const text = this.#read(fileName);
+        return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+      },
+      getCurrentDirectory: () => this.#directory,
+      getDefaultLibFileName: (options) => ts.getDefaultLibFilePath(options),
+      fileExists: (fileName) =>
+        fileName === this.#scratchName || this.#virtual().has(fileName) || ts.sys.fileExists(fileName),
+      readFile: (fileName) => this.#read(fileName),
+      readDirectory: (...query) => ts.sys.readDirectory(...query),
+      directoryExists: (path) => ts.sys.directoryExists(path),
+      getDirectories: (path) => ts.sys.getDirectories(path),
+      realpath: (path) => ts.sys.realpath?.(path) ?? path,
+      useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
+      resolveModuleNameLiterals: (literals, containing, redirected, options, file) =>
+        literals.map((literal) => this.#resolve(literal, containing, redirected, options, file)),
+      getCancellationToken: () => ({ isCancellationRequested: () => this.#checking && this.#busy() }),
+    };
+    return ts.createLanguageService(host, ts.createDocumentRegistry());
+  }
+
+  #read(fileName: string): string | undefined {
+    if (fileName === this.#scratchName) return this.#scratch.text;
+    return this.#virtual().get(fileName) ?? ts.sys.readFile(fileName);
+  }
+
+  /** As TypeScript resolves; what a cell imports is, failing that, looked for beside the kernel. Only successes are remembered. */
+  #resolve(
+    literal: ts.StringLiteralLike,
+    containing: string,
+    redirected: ts.ResolvedProjectReference | undefined,
+    options: ts.CompilerOptions,
+    file: ts.SourceFile,
+  ): ts.ResolvedModuleWithFailedLookupLocations {
+    const name = literal.text;
+    const mode = ts.getModeForUsageLocation(file, literal, options);
+    const key = `${mode ?? ""} ${dirname(containing)} ${name}`;
+    const known = this.#resolved.get(key);
+    if (known !== undefined) return known;
+    const host: ts.ModuleResolutionHost = {
+      fileExists: (path) => this.#virtual().has(path) || ts.sys.fileExists(path),
+      readFile: (path) => this.#read(path),
+      directoryExists: (path) => ts.sys.directoryExists(path),
+      getDirectories: (path) => ts.sys.getDirectories(path),
+      realpath: (path) => ts.sys.realpath?.(path) ?? path,
+    };
+    let found = ts.resolveModuleName(name, containing, options, host, undefined, redirected, mode);
+    const isCell =
+      dirname(containing) === this.#directory && /^__cell/.test(containing.slice(this.#directory.length + 1));
+    if (found.resolvedModule === undefined && isCell && !name.startsWith("."))
+      found = ts.resolveModuleName(name, `${KERNEL_ROOT}/__cell__.ts`, options, host, undefined, redirected, mode);
+    if (found.resolvedModule !== undefined) this.#resolved.set(key, found);
+    return found;
+  }
+
+  /** Changes when a file outside node_modules that the program contains changes. */
+  #localStamp(): number {
+    let stamp = 0;
+    for (const fileName of this.#localFiles) stamp += statSync(fileName, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    return stamp;
+  }
+
+  #noteLocalFiles(): void {
+    this.#localFiles = (this.#service.getProgram()?.getSourceFiles() ?? [])
+      .map((file) => file.fileName)
+      .filter(
+        (fileName) =>
+          !fileName.includes("/node_modules/") && fileName !== this.#scratchName && !this.#virtual().has(fileName),
+      );
+  }
+
+  /** Reads tsconfig.json beside the notebook, if it has changed; what cannot hold for cells is overruled. */
+  #readConfig(): void {
+    const path = `${this.#directory}/tsconfig.json`;
+    const stamp = String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? "none");
+    if (stamp === this.#configStamp) return;
+    this.#configStamp = stamp;
+    this.#structure++;
+    const typeRoots = [...ancestors(this.#directory), KERNEL_ROOT, ...ancestors(dirname(KERNEL_ROOT))].map((folder) =>
+      join(folder, "node_modules/@types"),
+    );
+    let options: ts.CompilerOptions = { strict: true, noImplicitAny: false };
+    this.#ambientFiles = [];
+    if (stamp !== "none") {
+      const parsed = ts.parseJsonConfigFileContent(
+        ts.readConfigFile(path, ts.sys.readFile).config ?? {},
+        { ...ts.sys, readDirectory: declarationsNear },
+        this.#directory,
+      );
+      options = parsed.options;
+      this.#ambientFiles = parsed.fileNames.filter((fileName) => fileName.endsWith(".d.ts"));
+    }
+    this.#options = {
+      ...options,
+      target: Math.max(options.target ?? ts.ScriptTarget.ESNext, ts.ScriptTarget.ES2022),
+      lib: options.lib ?? ["lib.esnext.d.ts"],
+      types: [...new Set(["node", ...(options.types ?? [])])],
+      typeRoots: [...(options.typeRoots ?? []), ...typeRoots],
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      moduleDetection: ts.ModuleDetectionKind.Force,
+      customConditions: [...new Set(["node", ...(options.customConditions ?? [])])],
+      allowImportingTsExtensions: true,
+      allowJs: true,
+      checkJs: false,
+      esModuleInterop: true,
+      resolveJsonModule: true,
+      skipLibCheck: true,
+      noEmit: true,
+      composite: false,
+      incremental: false,
+      declaration: false,
+      isolatedModules: false,
+      isolatedDeclarations: false,
+      verbatimModuleSyntax: false,
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      allowUnreachableCode: true,
+      allowUnusedLabels: true,
+      ignoreDeprecations: "6.0",
+    };
+    delete this.#options.configFilePath;
+    this.#resolved.clear();
+  }
+}
+
+/** Folder of the package.json above `folder`. */
+function packageRoot(folder: string): string {
+  for (const candidate of ancestors(folder))
+    if (statSync(join(candidate, "package.json"), { throwIfNoEntry: false }) !== undefined) return normal(candidate);
+  return normal(folder);
+}
+
+function ancestors(folder: string): string[] {
+  const parent = dirname(folder);
+  return parent === folder ? [folder] : [folder, ...ancestors(parent)];
+}
+
+/** TypeScript writes paths with forward slashes on every platform. */
+function normal(path: string): string {
+  return resolve(path).replaceAll("\\", "/").replace(/\/$/, "");
+}
+
+/** Ambient declarations beside a notebook: only the folder itself and `types/`, never a walk through a home folder. */
+function declarationsNear(folder: string): string[] {
+  return [folder, join(folder, "types")].flatMap((place) => {
+    try {
+      return readdirSync(place)
+        .filter((name) => name.endsWith(".d.ts"))
+        .map((name) => normal(join(place, name)));
+    } catch {
+      return [];
+    }
+  });
+}
+
+function wordStart(code: string, offset: number): number {
+  return offset - (/[\p{ID_Continue}$\u200c\u200d]*$/u.exec(code.slice(0, offset))?.[0].length ?? 0);
+}
+
+/** What has been typed of an entry, in lower case: some replace more than the word before the cursor. */
+function prefixOf(entry: ts.CompletionEntry, typed: string, shift: number, code: string, offset: number): string {
+  const span = entry.replacementSpan;
+  if (span === undefined || entry.insertText !== undefined) return typed.toLowerCase();
+  return code.slice(span.start - shift, offset).toLowerCase();
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Names that begin as typed come before those that do so only when case is ignored. */
+function rank(entry: ts.CompletionEntry, typed: string): number {
+  return entry.name.startsWith(typed) ? 0 : 1;
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, " ").replace(/^\([\w ]+\) /, "");
+  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
+}
+
+/** Where to look for something to tell, best first: here, the name that ends here, the function whose arguments these are. */
+function inspectionPoints(code: string, offset: number): number[] {
+  const points = [offset, offset - 1].filter((at) => at >= 0 && /[\p{ID_Continue}$"'`]/u.test(code[at] ?? ""));
+  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.Latest, false, ts.ScriptKind.TS);
+  let callee: number | undefined;
+  const visit = (node: ts.Node): void => {
+    if (node.pos > offset || node.end < offset) return;
+    if ((ts.isCallExpression(node) || ts.isNewExpression(node)) && node.expression.end < offset)
+      callee = node.expression.end - 1;
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return callee === undefined ? points : [...points, callee];
+}
+
+/** The icon and word that front ends know for a kind of declaration. */
+function iconOf(kind: ts.ScriptElementKind): string {
+  switch (kind) {
+    case ts.ScriptElementKind.functionElement:
+    case ts.ScriptElementKind.localFunctionElement:
+    case ts.ScriptElementKind.memberFunctionElement:
+    case ts.ScriptElementKind.callSignatureElement:
+    case ts.ScriptElementKind.constructSignatureElement:
+      return "function";
+    case ts.ScriptElementKind.classElement:
+    case ts.ScriptElementKind.localClassElement:
+      return "class";
+    case ts.ScriptElementKind.interfaceElement:
+      return "interface";
+    case ts.ScriptElementKind.typeElement:
+    case ts.ScriptElementKind.typeParameterElement:
+    case ts.ScriptElementKind.primitiveType:
+      return "type";
+    case ts.ScriptElementKind.enumElement:
+      return "enum";
+    case ts.ScriptElementKind.moduleElement:
+    case ts.ScriptElementKind.externalModuleName:
+      return "module";
+    case ts.ScriptElementKind.directory:
+    case ts.ScriptElementKind.scriptElement:
+      return "path";
+    case ts.ScriptElementKind.keyword:
+      return "keyword";
+    case ts.ScriptElementKind.parameterElement:
+      return "param";
+    case ts.ScriptElementKind.memberVariableElement:
+    case ts.ScriptElementKind.memberGetAccessorElement:
+    case ts.ScriptElementKind.memberSetAccessorElement:
+    case ts.ScriptElementKind.memberAccessorVariableElement:
+    case ts.ScriptElementKind.enumMemberElement:
+      return "property";
+    case ts.ScriptElementKind.string:
+      return "text";
+    default:
+      return "variable";
+  }
+}
+
+/** File names for a string that looks like a path, outside import statements. */
+function pathInString(
+  code: string,
+  offset: number,
+  directory: string,
+): { start: number; items: CompletionItem[] } | undefined {
+  const typed = /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(code.slice(0, offset))?.[1];
+  if (typed === undefined || /(?:from|import|import\(|require\()\s*["'`][^"'`]*$/.test(code.slice(0, offset)))
+    return undefined;
+  const slash = typed.lastIndexOf("/") + 1;
+  const folder = resolve(directory, typed.slice(0, slash).replace(/^~/, homedir()));
+  const start = offset - (typed.length - slash);
+  try {
+    const items = readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.name.startsWith(typed.slice(slash)))
+      .slice(0, 200)
+      .map(
+        (entry): CompletionItem => ({
+          start,
+          end: offset,
+          text: entry.isDirectory() ? `${entry.name}/` : entry.name,
+          type: "path",
+          signature: "",
+        }),
+      );
+    return { start, items };
+  } catch {
+    return undefined;
+  }
+}
