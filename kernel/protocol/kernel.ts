@@ -1,0 +1,360 @@
+import type { ExecuteOutcome, Publish, Session, SessionEvents, SessionExit } from "../session/handle.js";
+import type { Connection, Failure, Header, Message, Reply, RequestContents, RequestType } from "../wire/messages.js";
+import type { KernelSockets, Outgoing, SocketListener } from "../wire/sockets.js";
+import { CommRegistry } from "./comms.js";
+import type { DebugAdapter } from "./debugging.js";
+import type { ExecutionQueue } from "./executions.js";
+import type { History } from "./history.js";
+import { kernelInfo, usage } from "./identity.js";
+import { completeReply, inspectReply, type LanguageAnswers } from "./languageAnswers.js";
+import { Publisher } from "./publisher.js";
+import { Questions } from "./questions.js";
+import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js";
+import { Subshells } from "./subshells.js";
+
+/** A request as its handler gets it. */
+export interface Request<Type extends RequestType> {
+  readonly content: RequestContents[Type];
+  readonly message: Message;
+  readonly channel: "shell" | "control";
+}
+
+/** Answers one type of request. What it throws becomes an error reply. */
+export type Handler<Type extends RequestType> = (request: Request<Type>) => Reply<Type> | Promise<Reply<Type>>;
+
+/** What the protocol side is made of; each part can be had late, so that the first cell need not wait for it. */
+export interface KernelParts {
+  readonly connection: Connection;
+  readonly history: History;
+  readonly language: () => Promise<LanguageAnswers>;
+  readonly debugAdapter: () => Promise<DebugAdapter>;
+  /** A cell has run well; its declarations are there from now on. */
+  readonly onCell: (code: string, executionCount: number, parent: Header) => void;
+  /** The user process died with all its variables. */
+  readonly onSessionLost: () => void;
+  /** Ends the process, after what was said has left it. */
+  readonly exit: () => void;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * The protocol side: reads requests, gives each to its handler, and tells clients what happens. Every request is
+ * surrounded by busy and idle. Cells wait for one another, per subshell; everything else is answered at once, also while a
+ * cell runs. User code never runs in this process, so it answers whatever user code does.
+ */
+export class Kernel implements SocketListener, SessionEvents<Header> {
+  readonly #parts: KernelParts;
+  readonly #comms = new CommRegistry();
+  readonly #subshells = new Subshells();
+  readonly #publisher: Publisher;
+  readonly #questions: Questions;
+  readonly #clients = new Map<string, readonly Buffer[]>();
+  #sockets: KernelSockets | undefined;
+  #session: Session<Header> | undefined;
+  #adapter: Promise<DebugAdapter> | undefined;
+  /** The latest debug request: the parent of what the debugger tells by itself. */
+  #debugging: Header | undefined;
+  #executionCount = 0;
+  #leaving = false;
+
+  constructor(parts: KernelParts) {
+    this.#parts = parts;
+    this.#publisher = new Publisher((topic, outgoing) => this.#sockets?.publish(topic, outgoing));
+    this.#questions = new Questions((identities, outgoing) =>
+      this.#required("sockets").send("stdin", identities, outgoing),
+    );
+  }
+
+  /** Begins to answer. Messages that arrived before lie in the sockets. */
+  start(sockets: KernelSockets, session: Session<Header>): void {
+    this.#sockets = sockets;
+    this.#session = session;
+    this.#publisher.status("starting", undefined);
+  }
+
+  // ---- what clients say -------------------------------------------------------------------------------------------
+
+  onBadMessage(channel: string, reason: string): void {
+    this.#parts.log(`dropped a message on ${channel}: ${reason}`);
+  }
+
+  onMessage(channel: "shell" | "control" | "stdin", message: Message): void {
+    const type = message.header.msg_type;
+    if (channel === "stdin") {
+      if (type === "input_reply") this.#questions.answer(message);
+      else this.onBadMessage(channel, `${type} does not belong there`);
+    } else if (type === "comm_open" || type === "comm_msg" || type === "comm_close") this.#receiveComm(type, message);
+    else if (type === "execute_request") this.#enqueue(channel, message);
+    else void this.#answer(channel, message);
+  }
+
+  async #answer(channel: "shell" | "control", message: Message): Promise<void> {
+    const type = message.header.msg_type;
+    const parent = message.header;
+    this.#publisher.status("busy", parent);
+    if (isRequestType(type)) {
+      const content = await this.#replyTo(type, channel, message);
+      this.#reply(channel, message, content);
+    } else this.#parts.log(`a message of unknown type ${JSON.stringify(type)} came on ${channel}; nothing was done`);
+    this.#publisher.status("idle", parent);
+    if (type === "shutdown_request") await this.leave();
+  }
+
+  async #replyTo<Type extends RequestType>(
+    type: Type,
+    channel: "shell" | "control",
+    message: Message,
+  ): Promise<{ readonly status?: string }> {
+    try {
+      const content = readRequest(type, message.content);
+      const handler: Handler<Type> = this.#handlers[type];
+      const reply: object = await handler({ content, message, channel });
+      return reply;
+    } catch (error) {
+      if (!(error instanceof BadRequest)) this.#parts.log(`${type} failed: ${(error as Error).stack ?? error}`);
+      const reply: ErrorReply = errorReply(error);
+      return type === "execute_request" ? withCount(reply, this.#executionCount) : reply;
+    }
+  }
+
+  #reply(channel: "shell" | "control", { header, identities }: Message, content: unknown, metadata = {}): void {
+    this.#publisher.flush();
+    const type = header.msg_type.replace(/_request$/, "_reply");
+    this.#sockets?.send(channel, identities, { type, content, parent: header, metadata });
+  }
+
+  // ---- requests ---------------------------------------------------------------------------------------------------
+
+  readonly #handlers: { readonly [Type in RequestType]: Handler<Type> } = {
+    execute_request: (request) => this.#execute(request),
+    complete_request: async ({ content }) => completeReply(content, await this.#parts.language()),
+    inspect_request: async ({ content }) => inspectReply(content, await this.#parts.language()),
+    is_complete_request: async ({ content }) => (await this.#parts.language()).isComplete(content.code),
+    history_request: ({ content }) => ({ status: "ok", history: this.#parts.history.query(content) }),
+    comm_info_request: ({ content }) => ({ status: "ok", comms: this.#comms.info(content.targetName) }),
+    kernel_info_request: () => kernelInfo(),
+    connect_request: () => {
+      const { shell_port, iopub_port, stdin_port, control_port, hb_port } = this.#parts.connection;
+      return { status: "ok", shell_port, iopub_port, stdin_port, control_port, hb_port };
+    },
+    shutdown_request: ({ content, message }) => {
+      const reply = { status: "ok" as const, restart: content.restart };
+      this.#publisher.publish({ type: "shutdown_reply", content: reply, parent: message.header });
+      return reply;
+    },
+    interrupt_request: async () => {
+      await this.interrupt();
+      return { status: "ok" };
+    },
+    debug_request: async ({ content, message }) => {
+      const adapter = await this.#debugAdapter();
+      this.#debugging = message.header;
+      return adapter.request(content);
+    },
+    create_subshell_request: () => ({ status: "ok", subshell_id: this.#subshells.create() }),
+    delete_subshell_request: ({ content }) => {
+      this.#subshells.delete(content.subshellId);
+      return { status: "ok" };
+    },
+    list_subshell_request: () => ({ status: "ok", subshell_id: this.#subshells.list() }),
+    usage_request: () => usage(this.#required("session").pid),
+  };
+
+  #debugAdapter(): Promise<DebugAdapter> {
+    this.#adapter ??= this.#parts.debugAdapter().then((adapter) => {
+      adapter.onEvent((event) =>
+        this.#publisher.publish({ type: "debug_event", content: event, parent: this.#debugging }),
+      );
+      return adapter;
+    });
+    return this.#adapter;
+  }
+
+  /** Stops what runs, as a client's interrupt or a SIGINT asks; cells that wait are aborted as those cells ask. */
+  async interrupt(): Promise<void> {
+    await this.#session?.interrupt();
+  }
+
+  /** Ends session and process. */
+  async leave(): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    const patience = new Promise((resolve) => setTimeout(resolve, 2_000));
+    await Promise.race([this.#session?.dispose(), patience]);
+    this.#publisher.flush();
+    this.#parts.exit();
+  }
+
+  // ---- cells ------------------------------------------------------------------------------------------------------
+
+  #enqueue(channel: "shell" | "control", message: Message): void {
+    let queue: ExecutionQueue;
+    try {
+      queue = this.#subshells.queueOf(message.header);
+    } catch (error) {
+      this.#surrounded(message, () =>
+        this.#reply(channel, message, withCount(errorReply(error), this.#executionCount)),
+      );
+      return;
+    }
+    const abort = () =>
+      this.#surrounded(message, () => this.#reply(channel, message, { status: "aborted" }, { status: "aborted" }));
+    const run = async () => {
+      const started = new Date().toISOString();
+      this.#publisher.status("busy", message.header);
+      const reply = await this.#replyTo("execute_request", channel, message);
+      const { status } = reply;
+      this.#reply(channel, message, reply, {
+        started,
+        status,
+        dependencies_met: true,
+        engine: this.#required("sockets").codec.session,
+      });
+      this.#publisher.status("idle", message.header);
+      return { stop: status !== "ok" && message.content.stop_on_error !== false };
+    };
+    queue.add({ run, abort });
+  }
+
+  async #execute({ content, message }: Request<"execute_request">): Promise<Reply<"execute_request">> {
+    const { code, silent, userExpressions, allowStdin } = content;
+    const storeHistory = content.storeHistory && !silent;
+    const parent = message.header;
+    const executionCount = storeHistory ? ++this.#executionCount : Math.max(1, this.#executionCount);
+    if (!silent)
+      this.#publisher.publish({ type: "execute_input", content: { code, execution_count: executionCount }, parent });
+    if (storeHistory) this.#parts.history.input(executionCount, code);
+    const { cellId } = message.metadata;
+    this.#clients.set(parent.msg_id, message.identities);
+    const outcome = await this.#required("session").execute({
+      id: parent.msg_id,
+      code,
+      executionCount,
+      silent,
+      storeHistory,
+      userExpressions,
+      allowStdin,
+      ...(typeof cellId === "string" ? { cellId } : {}),
+      parent,
+    });
+    this.#clients.delete(parent.msg_id);
+    this.#questions.withdraw(parent.msg_id);
+    if (storeHistory && outcome.status === "ok") this.#parts.onCell(code, executionCount, parent);
+    return this.#outcomeReply(outcome, executionCount, parent, silent);
+  }
+
+  #outcomeReply(outcome: ExecuteOutcome, count: number, parent: Header, silent: boolean): Reply<"execute_request"> {
+    switch (outcome.status) {
+      case "ok":
+        return {
+          status: "ok",
+          execution_count: count,
+          user_expressions: outcome.userExpressions,
+          payload: outcome.payload,
+        } as Reply<"execute_request">;
+      case "error": {
+        const failure: Failure = { ename: outcome.ename, evalue: outcome.evalue, traceback: [...outcome.traceback] };
+        if (outcome.died && !silent) this.#publisher.publish({ type: "error", content: failure, parent });
+        return { status: "error", execution_count: count, ...failure };
+      }
+      case "aborted":
+        return { status: "aborted" };
+    }
+  }
+
+  #surrounded(message: Message, act: () => void): void {
+    this.#publisher.status("busy", message.header);
+    act();
+    this.#publisher.status("idle", message.header);
+  }
+
+  // ---- comms ------------------------------------------------------------------------------------------------------
+
+  /**
+   * Comm messages overtake cells, so that widgets answer while a cell awaits; only those for a comm nobody knows yet wait
+   * for cells that wait before them, because such a cell may be about to make it.
+   */
+  #receiveComm(type: "comm_open" | "comm_msg" | "comm_close", message: Message): void {
+    const parent = message.header;
+    const deliver = async (): Promise<{ stop: boolean }> => {
+      this.#publisher.status("busy", parent);
+      try {
+        const content = readComm(type, message.content);
+        this.#comms.note(type, content);
+        const { metadata, buffers } = message;
+        await this.#required("session").comm({ msgType: type, content: { ...content }, metadata, buffers, parent });
+      } catch (error) {
+        this.#parts.log(`${type} failed: ${(error as Error).message}`);
+      }
+      this.#publisher.status("idle", parent);
+      return { stop: false };
+    };
+    const known = typeof message.content.comm_id === "string" && this.#comms.has(message.content.comm_id);
+    const queue = this.#subshells.main;
+    if (!known && queue.waiting > 0 && !parent.subshell_id) queue.add({ run: deliver });
+    else void deliver();
+  }
+
+  // ---- what the session says --------------------------------------------------------------------------------------
+
+  publish({ msgType, content, metadata, buffers, parent }: Publish<Header>): void {
+    if (msgType === "stream") {
+      const { name, text } = content;
+      if (metadata === undefined || Object.keys(metadata).length === 0) {
+        this.#publisher.stream(name === "stderr" ? "stderr" : "stdout", String(text), parent);
+        return;
+      }
+    }
+    if (msgType === "comm_open" || msgType === "comm_close") this.#comms.note(msgType, content);
+    if (msgType === "execute_result") this.#remember(content);
+    this.#publisher.publish({ type: msgType, content, metadata, buffers, parent });
+  }
+
+  #remember({ data, execution_count: count }: Publish<Header>["content"]): void {
+    const text = (data as Record<string, unknown> | undefined)?.["text/plain"];
+    if (typeof text === "string" && typeof count === "number") this.#parts.history.output(count, text);
+  }
+
+  async input({ prompt, password, parent }: { prompt: string; password: boolean; parent: Header }): Promise<string> {
+    const identities = this.#clients.get(parent.msg_id);
+    if (!identities) throw new Error("the cell that asks has ended, so there is nobody to ask");
+    this.#publisher.flush();
+    return this.#questions.ask(identities, prompt, password, parent);
+  }
+
+  exit({ reason, willRestart }: SessionExit): void {
+    for (const comm_id of this.#comms.clear())
+      this.#publisher.publish({ type: "comm_close", content: { comm_id, data: {} }, parent: undefined });
+    this.#parts.log(`the session ended: ${reason}${willRestart ? "; a new one starts" : ""}`);
+    this.#parts.onSessionLost();
+  }
+
+  /** Broadcasts something that belongs to a cell which may have ended. */
+  say(outgoing: Outgoing): void {
+    this.#publisher.publish(outgoing);
+  }
+
+  #required(part: "session"): Session<Header>;
+  #required(part: "sockets"): KernelSockets;
+  #required(part: "session" | "sockets"): Session<Header> | KernelSockets {
+    const value = part === "session" ? this.#session : this.#sockets;
+    if (!value) throw new Error("the kernel has not started");
+    return value;
+  }
+}
+
+interface ErrorReply {
+  readonly status: "error";
+  readonly ename: string;
+  readonly evalue: string;
+  readonly traceback: string[];
+}
+
+function errorReply(error: unknown): ErrorReply {
+  const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+  return { status: "error", ename: name, evalue: message, traceback: [`${name}: ${message}`] };
+}
+
+function withCount<Content extends object>(content: Content, executionCount: number) {
+  return { ...content, execution_count: executionCount };
+}

@@ -1,0 +1,44 @@
+import { randomUUID } from "node:crypto";
+import type { Header } from "../wire/messages.js";
+import { ExecutionQueue } from "./executions.js";
+import { BadRequest } from "./requests.js";
+
+/**
+ * The main shell and the subshells that clients made beside it. Cells of one wait for one another, cells of different ones
+ * run while the others await.
+ */
+export class Subshells {
+  readonly main = new ExecutionQueue();
+  readonly #others = new Map<string, ExecutionQueue>();
+
+  create(): string {
+    const id = randomUUID();
+    this.#others.set(id, new ExecutionQueue());
+    return id;
+  }
+
+  /** @throws {BadRequest} when there is no such subshell. */
+  delete(id: string): void {
+    this.#named(id).abort();
+    this.#others.delete(id);
+  }
+
+  list(): string[] {
+    return [...this.#others.keys()];
+  }
+
+  /**
+   * The queue that a request belongs to.
+   * @throws {BadRequest} when its subshell is not there (any more).
+   */
+  queueOf({ subshell_id: id }: Header): ExecutionQueue {
+    return typeof id === "string" ? this.#named(id) : this.main;
+  }
+
+  #named(id: string): ExecutionQueue {
+    const queue = this.#others.get(id);
+    if (!queue)
+      throw new BadRequest(`subshell_id is ${JSON.stringify(id)}; expected one of ${JSON.stringify(this.list())}`);
+    return queue;
+  }
+}

@@ -1,0 +1,162 @@
+import { Router, type Socket, XPublisher } from "zeromq";
+import { BadMessage, type Codec } from "./codec.js";
+import { address } from "./connection.js";
+import type { Connection, Header, Json, Message } from "./messages.js";
+import { Outbox } from "./outbox.js";
+
+/** Who hears what arrives. Callbacks are called in order of arrival and must not throw. */
+export interface SocketListener {
+  onMessage(channel: "shell" | "control" | "stdin", message: Message): void;
+  /** A message was dropped unread. */
+  onBadMessage(channel: string, reason: string): void;
+}
+
+/** What we say; identities are filled in by {@link KernelSockets}. */
+export interface Outgoing {
+  readonly type: string;
+  readonly content: unknown;
+  readonly parent: Header | undefined;
+  readonly metadata?: Json;
+  readonly buffers?: readonly Uint8Array[];
+}
+
+type SocketName = "shell" | "control" | "stdin" | "heartbeat" | "iopub";
+
+const largestFrame = 1 << 30;
+
+/**
+ * The five sockets of a kernel: shell, control and stdin to talk with one client at a time, iopub to tell everybody,
+ * and a heartbeat that echoes. They are bound where the connection says and nowhere else. Whoever subscribes to iopub
+ * is greeted with iopub_welcome.
+ */
+export class KernelSockets {
+  readonly #sockets = {
+    shell: router(),
+    control: router(),
+    stdin: router(),
+    heartbeat: router(),
+    iopub: new XPublisher({ sendHighWaterMark: 0, linger: 1000 }),
+  };
+  readonly #outboxes: { readonly [Name in SocketName]: Outbox };
+  #closed = false;
+
+  private constructor(
+    readonly codec: Codec,
+    readonly listener: SocketListener,
+  ) {
+    this.#sockets.iopub.verbosity = "allSubs";
+    const outbox = (name: SocketName) =>
+      new Outbox(this.#sockets[name], (error) => listener.onBadMessage(name, `it could not be sent: ${error.message}`));
+    this.#outboxes = {
+      shell: outbox("shell"),
+      control: outbox("control"),
+      stdin: outbox("stdin"),
+      heartbeat: outbox("heartbeat"),
+      iopub: outbox("iopub"),
+    };
+  }
+
+  /** @throws Error naming the address that could not be bound. */
+  static async bind(connection: Connection, codec: Codec, listener: SocketListener): Promise<KernelSockets> {
+    const sockets = new KernelSockets(codec, listener);
+    const bind = async (socket: Socket & { bind(at: string): Promise<void> }, port: Parameters<typeof address>[1]) => {
+      const at = address(connection, port);
+      try {
+        await socket.bind(at);
+      } catch (cause) {
+        const why = (cause as Error).message;
+        throw new Error(`cannot listen on ${at} (${port}): ${why}. Is another kernel using this connection file?`, {
+          cause,
+        });
+      }
+    };
+    const { shell, control, stdin, heartbeat, iopub } = sockets.#sockets;
+    await Promise.all([
+      bind(shell, "shell_port"),
+      bind(control, "control_port"),
+      bind(stdin, "stdin_port"),
+      bind(heartbeat, "hb_port"),
+      bind(iopub, "iopub_port"),
+    ]);
+    for (const channel of ["shell", "control", "stdin"] as const) void sockets.#listen(channel);
+    void sockets.#echo();
+    void sockets.#welcome();
+    return sockets;
+  }
+
+  /** Answers one client: `identities` are those its request came with. */
+  send(channel: "shell" | "control" | "stdin", identities: readonly Buffer[], outgoing: Outgoing): Header {
+    return this.#write(channel, identities, outgoing);
+  }
+
+  /** Tells every client. */
+  publish(topic: string, outgoing: Outgoing): Header {
+    return this.#write("iopub", [Buffer.from(topic)], outgoing);
+  }
+
+  /** Stops listening. What was sent before still goes out, for at most a second. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(Object.values(this.#outboxes).map((outbox) => outbox.drained()));
+    for (const socket of Object.values(this.#sockets)) socket.close();
+  }
+
+  #write(name: SocketName, identities: readonly Buffer[], outgoing: Outgoing): Header {
+    const header = this.codec.header(outgoing.type);
+    if (this.#closed) return header;
+    const { content, parent, metadata = {}, buffers = [] } = outgoing;
+    this.#outboxes[name].put(this.codec.encode({ identities, header, parent, metadata, content, buffers }));
+    return header;
+  }
+
+  async #listen(channel: "shell" | "control" | "stdin"): Promise<void> {
+    const socket = this.#sockets[channel];
+    while (!this.#closed) {
+      const frames = await receive(socket);
+      if (!frames) break;
+      let message: Message;
+      try {
+        message = this.codec.decode(frames);
+      } catch (error) {
+        if (!(error instanceof BadMessage)) throw error;
+        this.listener.onBadMessage(channel, error.message);
+        continue;
+      }
+      this.listener.onMessage(channel, message);
+    }
+  }
+
+  async #echo(): Promise<void> {
+    for (;;) {
+      const frames = await receive(this.#sockets.heartbeat);
+      if (!frames) return;
+      this.#outboxes.heartbeat.put(frames);
+    }
+  }
+
+  async #welcome(): Promise<void> {
+    for (;;) {
+      const frames = await receive(this.#sockets.iopub);
+      if (!frames) return;
+      const [event] = frames;
+      if (event?.[0] !== 1) continue;
+      const subscription = event.subarray(1).toString();
+      this.publish(subscription, { type: "iopub_welcome", content: { subscription }, parent: undefined });
+    }
+  }
+}
+
+function router(): Router {
+  return new Router({ sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: 1000, maxMessageSize: largestFrame });
+}
+
+/** The next message, or undefined once the socket is closed. */
+async function receive(socket: Router | XPublisher): Promise<Buffer[] | undefined> {
+  try {
+    return await socket.receive();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (socket.closed || code === "EAGAIN") return undefined;
+    throw error;
+  }
+}
