@@ -34,6 +34,8 @@ class ReferenceExecutable implements Executable {
     }
     const names = checkedOutputs(this.program, outputs);
     const results = evaluate(this.program, elements);
+    await new Promise(setImmediate);
+    signal?.throwIfAborted();
     return Object.fromEntries(names.map((name) => [name, rounded(this.program, name, results.get(name))]));
   }
 

@@ -99,7 +99,9 @@ class Encoder {
   /** Adds a TopK; returns the name of its int64 indices (its values are not used). */
   topK(value: Value, x: string, axis: number, k: number): string {
     const name = `${nameOf(value)}.int64`;
-    this.#nodes.push(node("TopK", [x, this.int64([k])], ["", name], { axis, largest: 1, sorted: 1 }));
+    this.#nodes.push(
+      node("TopK", [x, this.int64([k])], [`${nameOf(value)}.values`, name], { axis, largest: 1, sorted: 1 }),
+    );
     return name;
   }
 

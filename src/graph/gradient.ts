@@ -81,7 +81,7 @@ function unbroadcast(gradient: Value, shape: readonly number[]): Value {
   const axes = [...gradient.shape.keys()].filter(
     (axis) => axis < extra || shape[axis - extra] !== gradient.shape[axis],
   );
-  return reshape(reduceSum(gradient, axes, true), shape);
+  return reshape(reduceSum(gradient, axes), shape);
 }
 
 /**

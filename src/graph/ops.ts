@@ -6,6 +6,7 @@
  */
 import type { DType } from "../tensor.js";
 import { sizeOf } from "../tensor.js";
+import { broadcastShapes } from "./shapes.js";
 import { GraphError, type Node, sameShape, Value } from "./value.js";
 
 /** A value, or a number that stands for a scalar. */
@@ -164,6 +165,8 @@ export function reshape(x: Value, shape: readonly number[]): Value {
   if (sameShape(full, x.shape)) return x;
   const source = x.node.op === "Reshape" ? x.node.inputs[0] : x;
   if (sameShape(full, source.shape)) return source;
+  if (source.node.op === "Constant" && sizeOf(full) === 1)
+    return x.graph.constant({ ...source.node.attributes.tensor, shape: full });
   return x.graph.add({ op: "Reshape", inputs: [source], attributes: { shape: full } });
 }
 
@@ -249,8 +252,29 @@ type BinaryName = "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" | "Equal
 
 function binary(op: BinaryName, a: Operand, b: Operand): Value {
   const [left, right] = operands(a, b);
-  return left.graph.add({ op, inputs: [left, right], attributes: {} } as Node<BinaryName>);
+  const [x, y] = [unexpanded(left, right), unexpanded(right, left)];
+  const neutral = { Add: 0, Sub: 0, Mul: 1, Div: 1 }[op as string];
+  if (neutral !== undefined) {
+    if (isConstant(y, neutral) && fits(y, x)) return x;
+    if (isConstant(x, neutral) && fits(x, y) && (op === "Add" || op === "Mul")) return y;
+  }
+  return x.graph.add({ op, inputs: [x, y], attributes: {} } as Node<BinaryName>);
 }
+
+/** What `x` was expanded from, if that broadcasts against the other operand to the same result. */
+function unexpanded(x: Value, other: Value): Value {
+  if (x.node.op !== "Expand" || other.node.op === "Expand") return x;
+  const [source] = x.node.inputs;
+  const shape = broadcastShapes(source.shape, other.shape);
+  return shape !== undefined && sameShape(shape, broadcastShapes(x.shape, other.shape) ?? []) ? source : x;
+}
+
+/** Whether a value is one constant number. */
+const isConstant = ({ node }: Value, number: number): boolean =>
+  node.op === "Constant" && node.attributes.tensor.data.length === 1 && node.attributes.tensor.data[0] === number;
+
+/** Whether broadcasting `x` against `to` leaves the shape of `to` as it is. */
+const fits = (x: Value, to: Value): boolean => x.dtype === to.dtype && x.shape.length <= to.shape.length;
 
 /** Numbers become scalars of the other operand's dtype (of float32 if both are numbers, in the graph of `near`). */
 function operands(a: Operand, b: Operand, near?: Value): [Value, Value] {
