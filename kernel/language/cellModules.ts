@@ -10,10 +10,16 @@ export interface CellModule {
   readonly text: string;
 }
 
-interface Binding {
-  readonly module: CellModule;
+interface Declared {
   /** A `let` or `var` may be assigned by later cells, which an import would forbid. */
   readonly assignable: boolean;
+  /** The JSDoc comment of an assignable one: it is declared anew where it is seen. */
+  readonly comment: string;
+}
+
+interface Binding {
+  readonly module: CellModule;
+  readonly declared: Declared;
 }
 
 /**
@@ -65,7 +71,7 @@ export class CellModules {
     const module: CellModule = { fileName, cell, head, source, text: head + source + tail };
     this.#uses.set(module, uses);
     if (declared.ambient) this.#ambient.add(module);
-    for (const [name, assignable] of declared.names) this.#bindings.set(name, { module, assignable });
+    for (const [name, each] of declared.names) this.#bindings.set(name, { module, declared: each });
     this.#sweep();
   }
 
@@ -81,7 +87,7 @@ export class CellModules {
     return this.#lines([...this.#bindings.keys()].filter((name) => !own.has(name))).head;
   }
 
-  #head(source: string, own: ReadonlyMap<string, boolean>): { head: string; uses: Set<CellModule> } {
+  #head(source: string, own: ReadonlyMap<string, Declared>): { head: string; uses: Set<CellModule> } {
     const words = new Set(source.match(/[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*/gu) ?? []);
     return this.#lines([...words].filter((word) => this.#bindings.has(word) && !own.has(word)));
   }
@@ -94,8 +100,9 @@ export class CellModules {
       if (binding === undefined) continue;
       const list = imports.get(binding.module) ?? [];
       imports.set(binding.module, list);
-      if (binding.assignable)
-        variables += `declare let ${name}: typeof import(${specifier(binding.module)}).${name};\n`;
+      const { assignable, comment } = binding.declared;
+      if (assignable)
+        variables += `${comment}declare let ${name}: typeof import(${specifier(binding.module)}).${name};\n`;
       else list.push(name);
     }
     const lines = [...imports]
@@ -123,11 +130,12 @@ function specifier(module: CellModule): string {
   return JSON.stringify(`./${module.fileName.slice(module.fileName.lastIndexOf("/") + 1, -3)}`);
 }
 
-/** What a cell declares at its top level; of each name, whether later cells may assign it. */
-function declaredNames(file: ts.SourceFile): { names: Map<string, boolean>; exported: Set<string>; ambient: boolean } {
-  const names = new Map<string, boolean>();
+/** What a cell declares at its top level; of each name, how. */
+function declaredNames(file: ts.SourceFile): { names: Map<string, Declared>; exported: Set<string>; ambient: boolean } {
+  const names = new Map<string, Declared>();
   const exported = new Set<string>();
   let ambient = false;
+  let comment = "";
   const isExported = (node: ts.Node): boolean =>
     ts.canHaveModifiers(node) &&
     (ts.getModifiers(node) ?? []).some((m) => m.kind === ts.SyntaxKind.ExportKeyword) &&
@@ -139,7 +147,7 @@ function declaredNames(file: ts.SourceFile): { names: Map<string, boolean>; expo
       return;
     }
     if (name.text === "") return;
-    names.set(name.text, assignable);
+    names.set(name.text, { assignable, comment: assignable ? comment : "" });
     if (exports) exported.add(name.text);
   };
   const variables = (list: ts.VariableDeclarationList, exports: boolean): void => {
@@ -149,6 +157,9 @@ function declaredNames(file: ts.SourceFile): { names: Map<string, boolean>; expo
   };
   for (const node of file.statements) {
     const exports = isExported(node);
+    const leading = (ts.getLeadingCommentRanges(file.text, node.pos) ?? []).at(-1);
+    const text = leading === undefined ? "" : file.text.slice(leading.pos, leading.end);
+    comment = text.startsWith("/**") ? `${text}\n` : "";
     if (ts.isVariableStatement(node)) variables(node.declarationList, exports);
     else if (ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node))
       declare(node.name, false, exports);

@@ -82,8 +82,7 @@ export class LanguageService {
         : Promise.resolve(undefined);
     const living = chain === undefined ? Promise.resolve([]) : this.#living(chain.object);
     const [types, values] = await Promise.all([typed, living]);
-    const useful = types === undefined || types.items.length > 0 || chain?.object !== "" ? values : [];
-    return mergeCompletions(types, useful, at);
+    return mergeCompletions(types, types?.nothingHere === true ? [] : values, at);
   }
 
   /**

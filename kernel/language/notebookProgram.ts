@@ -1,16 +1,18 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
+import { ExportIndex, installedPackages, proposedPackages } from "./exportIndex.js";
 import { KERNEL_GLOBALS } from "./globals.js";
 import type { TypeInfo } from "./jobs.js";
 import { blankMagics } from "./magicLines.js";
 
 /** Where the kernel itself is installed: types not found from the notebook's folder are looked for here. */
 const KERNEL_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
+const KERNEL_NAME = packageName(KERNEL_ROOT);
 
 /** Findings that are about modules, not about what the user wrote: cells are scripts to the user. */
 const NOT_ABOUT_CELLS = new Set([
@@ -23,6 +25,9 @@ const NOT_ABOUT_CELLS = new Set([
   2303,
   2449, // circular imports of a redeclared name
 ]);
+
+/** The text before a cursor that stands in the name of a module. */
+const IMPORT_STRING = /\b(?:from\s*|import\s*|import\(\s*|require\(\s*)["']([^"'\n]*)$/;
 
 /** The longest time one completion request spends on writing signatures. */
 const SIGNATURE_BUDGET_MS = 12;
@@ -44,6 +49,10 @@ export class NotebookProgram {
   /** Counts what changes the program beside the scratch module: cells added, tsconfig.json edited. */
   #structure = 0;
   #checking = false;
+  readonly #registry = ts.createDocumentRegistry();
+  #exports = new ExportIndex();
+  /** Packages whose exports are not in the index yet; undefined before the first. */
+  #unindexed: string[] | undefined;
   #modules: ReadonlyMap<string, string> | undefined;
   #localFiles: readonly string[] = [];
   readonly #resolved = new Map<string, ts.ResolvedModuleWithFailedLookupLocations>();
@@ -69,6 +78,7 @@ export class NotebookProgram {
     this.#readConfig();
     this.#service.dispose();
     this.#service = this.#createService();
+    this.#unindexed = undefined;
   }
 
   add(source: string, cell: number): void {
@@ -84,6 +94,30 @@ export class NotebookProgram {
     this.inspect(code, code.indexOf("map") + 1, false);
   }
 
+  /** One piece of work for a moment when nobody waits: reads the exports of one more package. False when all is done. */
+  idle(): boolean {
+    if (this.#unindexed === undefined) {
+      this.#exports = new ExportIndex();
+      this.#unindexed = [...new Set([...proposedPackages(this.#directory), KERNEL_NAME])];
+      const checker = this.#service.getProgram()?.getTypeChecker();
+      for (const symbol of checker?.getAmbientModules() ?? []) {
+        const name = symbol.name.slice(1, -1);
+        if (name.startsWith("node:") && checker !== undefined) this.#exports.addModule(name, symbol, checker);
+      }
+      return true;
+    }
+    const name = this.#unindexed.shift();
+    if (name === undefined) return false;
+    const code = `import * as all from ${JSON.stringify(name)};`;
+    const fileName = this.#place("", code);
+    const program = this.#service.getProgram();
+    const statement = program?.getSourceFile(fileName)?.statements[0];
+    if (program === undefined || statement === undefined || !ts.isImportDeclaration(statement)) return true;
+    const symbol = program.getTypeChecker().getSymbolAtLocation(statement.moduleSpecifier);
+    if (symbol !== undefined) this.#exports.addModule(name, symbol, program.getTypeChecker());
+    return true;
+  }
+
   complete(source: string, offset: number): Completion {
     const code = blankMagics(source);
     const { fileName, shift } = this.#show(code);
@@ -97,7 +131,8 @@ export class NotebookProgram {
       quotePreference: "double",
     });
     this.#noteLocalFiles();
-    if (found === undefined) return path === undefined ? empty : { ...empty, start: path.start, items: path.items };
+    if (path !== undefined) return { ...empty, start: path.start, items: path.items };
+    if (found === undefined) return { ...empty, nothingHere: !/\.\s*$/.test(code.slice(0, start)) };
     const span = found.optionalReplacementSpan;
     const from = span === undefined ? start : Math.min(span.start - shift, offset);
     const typed = code.slice(from, offset);
@@ -124,21 +159,43 @@ export class NotebookProgram {
             )
           : undefined;
       const documentation = ts.displayPartsToString(details?.documentation).split("\n\n")[0];
+      const signature = oneLine(this.#cleaned(ts.displayPartsToString(details?.displayParts)));
       return {
         start: replaced === undefined ? from : replaced.start - shift,
         end: replaced === undefined ? offset : replaced.start + replaced.length - shift,
         text: entry.insertText ?? entry.name,
-        type: iconOf(entry.kind),
-        signature: details === undefined ? "" : oneLine(this.#cleaned(ts.displayPartsToString(details.displayParts))),
+        type: iconOf(entry.kind, signature),
+        signature,
         ...(documentation ? { documentation } : {}),
       };
     });
-    return {
-      start: items[0]?.start ?? from,
-      end: items[0]?.end ?? offset,
-      items: path === undefined ? items : [...items, ...path.items],
-      source: "types",
-    };
+    items.push(...packageNames(code, offset, items, this.#directory));
+    if (found.entries.some((entry) => entry.name === "globalThis"))
+      items.push(...this.#importable(code, from, offset, found.entries));
+    return { start: items[0]?.start ?? from, end: items[0]?.end ?? offset, items, source: "types" };
+  }
+
+  /**
+   * Names that some package exports and nobody has imported. The protocol can only replace the word itself, so a word alone on
+   * its line becomes an import statement, and one in an expression an awaited import where that can stand.
+   */
+  #importable(code: string, start: number, offset: number, entries: readonly ts.CompletionEntry[]): CompletionItem[] {
+    const typed = code.slice(start, offset);
+    if (typed.length < 4) return [];
+    const known = new Set(entries.map((entry) => entry.name));
+    const line = code.slice(code.lastIndexOf("\n", start - 1) + 1, start);
+    const rest = code.slice(offset).split("\n", 1)[0] ?? "";
+    const statement = line.trim() === "" && rest.trim() === "" && depthAt(code, start) === 0;
+    if (!statement && functionAround(code, start)) return [];
+    return this.#exports
+      .find(typed, 20)
+      .filter(({ name, typeOnly }) => !known.has(name) && (statement || !typeOnly))
+      .map(({ name, module, typeOnly, type }): CompletionItem => {
+        const text = statement
+          ? `import ${typeOnly ? "type " : ""}{ ${name} } from ${JSON.stringify(module)};`
+          : `(await import(${JSON.stringify(module)})).${name}`;
+        return { start, end: offset, text, type, signature: `${name} from ${module}` };
+      });
   }
 
   /** What stands at `offset`; with `definition` also the text that declares it. */
@@ -147,7 +204,7 @@ export class NotebookProgram {
     const { fileName, shift } = this.#show(code);
     for (const at of inspectionPoints(code, offset)) {
       const info = this.#service.getQuickInfoAtPosition(fileName, at + shift);
-      if (info === undefined) continue;
+      if (info === undefined || ts.displayPartsToString(info.displayParts) === "any") continue;
       const text = definition ? this.#definition(fileName, at + shift) : undefined;
       return {
         signature: this.#cleaned(ts.displayPartsToString(info.displayParts)),
@@ -260,6 +317,7 @@ export class NotebookProgram {
     return text
       .replace(/import\("[^"]*__cell_\d*_*"\)\./g, "")
       .replace(/^\(alias\) ([\s\S]*?)\nimport [^\n]*$/, "$1")
+      .replace(/^namespace \S+\n(?=\S)/, "")
       .replace(/^module "[^"]*__cell_\d+__"$/m, "earlier cell");
   }
 
@@ -291,7 +349,7 @@ export class NotebookProgram {
         literals.map((literal) => this.#resolve(literal, containing, redirected, options, file)),
       getCancellationToken: () => ({ isCancellationRequested: () => this.#checking && this.#busy() }),
     };
-    return ts.createLanguageService(host, ts.createDocumentRegistry());
+    return ts.createLanguageService(host, this.#registry);
   }
 
   #read(fileName: string): string | undefined {
@@ -399,11 +457,79 @@ export class NotebookProgram {
   }
 }
 
+/** Packages installed for the notebook or beside the kernel, inside an import's string. */
+function packageNames(
+  code: string,
+  offset: number,
+  known: readonly CompletionItem[],
+  directory: string,
+): CompletionItem[] {
+  const typed = IMPORT_STRING.exec(code.slice(0, offset))?.[1];
+  if (typed === undefined || typed.startsWith(".") || typed.startsWith("/") || typed.startsWith("node:")) return [];
+  const names = new Set([
+    KERNEL_NAME,
+    ...ancestors(directory).flatMap((folder) => installedPackages(join(folder, "node_modules"))),
+  ]);
+  for (const { text } of known) names.delete(text);
+  return [...names]
+    .filter((name) => name.startsWith(typed) && !name.startsWith("@types/"))
+    .sort()
+    .slice(0, 100)
+    .map(
+      (text): CompletionItem => ({ start: offset - typed.length, end: offset, text, type: "module", signature: "" }),
+    );
+}
+
+/** How many brackets are open before `offset`. */
+function depthAt(code: string, offset: number): number {
+  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, code);
+  let depth = 0;
+  for (
+    let token = scanner.scan();
+    token !== ts.SyntaxKind.EndOfFileToken && scanner.getTokenStart() < offset;
+    token = scanner.scan()
+  ) {
+    if (
+      token === ts.SyntaxKind.OpenBraceToken ||
+      token === ts.SyntaxKind.OpenParenToken ||
+      token === ts.SyntaxKind.OpenBracketToken
+    )
+      depth++;
+    if (
+      token === ts.SyntaxKind.CloseBraceToken ||
+      token === ts.SyntaxKind.CloseParenToken ||
+      token === ts.SyntaxKind.CloseBracketToken
+    )
+      depth--;
+  }
+  return depth;
+}
+
+/** Whether `offset` stands in a function that may not await. */
+function functionAround(code: string, offset: number): boolean {
+  let found = false;
+  const visit = (node: ts.Node): void => {
+    if (node.pos > offset || node.end < offset) return;
+    if (ts.isFunctionLike(node))
+      found = !(
+        ts.canHaveModifiers(node) && (ts.getModifiers(node) ?? []).some((m) => m.kind === ts.SyntaxKind.AsyncKeyword)
+      );
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.Latest, false, ts.ScriptKind.TS));
+  return found;
+}
+
 /** Folder of the package.json above `folder`. */
 function packageRoot(folder: string): string {
   for (const candidate of ancestors(folder))
     if (statSync(join(candidate, "package.json"), { throwIfNoEntry: false }) !== undefined) return normal(candidate);
   return normal(folder);
+}
+
+function packageName(root: string): string {
+  const json: unknown = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return typeof json === "object" && json !== null && "name" in json ? String(json.name) : "";
 }
 
 function ancestors(folder: string): string[] {
@@ -470,8 +596,14 @@ function inspectionPoints(code: string, offset: number): number[] {
 }
 
 /** The icon and word that front ends know for a kind of declaration. */
-function iconOf(kind: ts.ScriptElementKind): string {
+function iconOf(kind: ts.ScriptElementKind, signature: string): string {
   switch (kind) {
+    case ts.ScriptElementKind.alias:
+      return (
+        /^(function|class|interface|type|enum|module|namespace)\b/
+          .exec(signature)?.[1]
+          ?.replace("namespace", "module") ?? "variable"
+      );
     case ts.ScriptElementKind.functionElement:
     case ts.ScriptElementKind.localFunctionElement:
     case ts.ScriptElementKind.memberFunctionElement:
@@ -512,21 +644,26 @@ function iconOf(kind: ts.ScriptElementKind): string {
   }
 }
 
-/** File names for a string that looks like a path, outside import statements. */
+/** File names for a string that looks like a path; in an import only what can be imported. */
 function pathInString(
   code: string,
   offset: number,
   directory: string,
 ): { start: number; items: CompletionItem[] } | undefined {
-  const typed = /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(code.slice(0, offset))?.[1];
-  if (typed === undefined || /(?:from|import|import\(|require\()\s*["'`][^"'`]*$/.test(code.slice(0, offset)))
-    return undefined;
+  const before = code.slice(0, offset);
+  const typed = /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(before)?.[1];
+  if (typed === undefined) return undefined;
+  const imports = IMPORT_STRING.test(before);
+  if (imports && !/^\.{0,2}\//.test(typed)) return undefined;
   const slash = typed.lastIndexOf("/") + 1;
   const folder = resolve(directory, typed.slice(0, slash).replace(/^~/, homedir()));
   const start = offset - (typed.length - slash);
   try {
     const items = readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.name.startsWith(typed.slice(slash)))
+      .filter(
+        (entry) => entry.name.startsWith(typed.slice(slash)) && (slash < typed.length || !entry.name.startsWith(".")),
+      )
+      .filter((entry) => !imports || entry.isDirectory() || /\.(?:[mc]?[jt]s|json|node|wasm)$/.test(entry.name))
       .slice(0, 200)
       .map(
         (entry): CompletionItem => ({

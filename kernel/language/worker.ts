@@ -13,6 +13,7 @@ const program = new NotebookProgram(setup.directory, () => Atomics.load(waiting,
 const jobs: JobMessage[] = [];
 const checks: { id: number; check: () => Answers["diagnostics"] }[] = [];
 let scheduled = false;
+let warm = false;
 
 port.on("message", (message: JobMessage) => {
   jobs.push(message);
@@ -24,34 +25,37 @@ function schedule(): void {
   scheduled = true;
   setImmediate(() => {
     scheduled = false;
-    step();
-    if (jobs.length > 0 || checks.length > 0) schedule();
+    const more = step();
+    if (jobs.length > 0 || checks.length > 0 || more) schedule();
   });
 }
 
-function step(): void {
+/** One job, or a piece of idle work when there is none; true when more of that remains. */
+function step(): boolean {
   const next = jobs.shift();
   if (next !== undefined) {
     const { id, job } = next;
     if (job.kind === "complete" || job.kind === "inspect") Atomics.sub(waiting, 0, 1);
     if (job.kind === "diagnostics") checks.push({ id, check: program.check(job.source) });
     else reply(id, () => run(job));
-    return;
+    return warm;
   }
   const check = checks.shift();
-  if (check === undefined) return;
+  if (check === undefined) return warm && program.idle();
   try {
     answer({ id: check.id, answer: check.check() });
   } catch (error) {
     if (error instanceof ts.OperationCanceledException) checks.unshift(check);
     else answer({ id: check.id, error: describe(error) });
   }
+  return warm;
 }
 
 function run(job: Exclude<Job, { kind: "diagnostics" }>): Answers[Exclude<Job["kind"], "diagnostics">] {
   switch (job.kind) {
     case "warm":
       program.warm();
+      warm = true;
       return true;
     case "add":
       program.add(job.source, job.cell);

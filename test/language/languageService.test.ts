@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import type { RuntimeName } from "../../kernel/language/answers.js";
+import { LanguageService } from "../../kernel/language/languageService.js";
+import { presentDiagnostics } from "../../kernel/language/present.js";
+
+const directory = mkdtempSync(join(tmpdir(), "language-"));
+const asked: string[] = [];
+const living: Record<string, readonly RuntimeName[]> = {
+  "": [{ name: "livingThing", type: "instance" }],
+  livingThing: [{ name: "spark", type: "function", signature: "()" }],
+};
+const service = new LanguageService({
+  directory,
+  runtime: {
+    complete: async (expression) => {
+      asked.push(expression);
+      return living[expression] ?? [];
+    },
+    inspect: async (expression) => (expression === "count" ? { "text/plain": "42" } : undefined),
+  },
+});
+
+/** The cursor is where the bar stands. */
+async function complete(marked: string) {
+  const offset = marked.indexOf("|");
+  return service.complete(marked.replace("|", ""), offset);
+}
+async function texts(marked: string): Promise<string[]> {
+  return (await complete(marked)).items.map((item) => item.text);
+}
+async function hover(marked: string, detail: 0 | 1 = 0): Promise<string> {
+  const offset = marked.indexOf("|");
+  return (await service.inspect(marked.replace("|", ""), offset, detail)).data["text/plain"] ?? "";
+}
+async function messages(code: string): Promise<string[]> {
+  return (await service.diagnostics(code)).map(({ code: number, message }) => `${number} ${message}`);
+}
+
+describe("language service", () => {
+  before(async () => {
+    mkdirSync(join(directory, "node_modules/typed-pkg"), { recursive: true });
+    writeFileSync(
+      join(directory, "node_modules/typed-pkg/package.json"),
+      '{"name":"typed-pkg","version":"1.0.0","type":"module","exports":{".":{"types":"./index.d.ts","default":"./index.js"}}}',
+    );
+    writeFileSync(join(directory, "node_modules/typed-pkg/index.js"), "export const zebraStripes = (n) => n;");
+    writeFileSync(
+      join(directory, "node_modules/typed-pkg/index.d.ts"),
+      "/** How many stripes. */\nexport declare function zebraStripes(n: number): number;\nexport interface ZebraShape { legs: 4 }\n",
+    );
+    writeFileSync(join(directory, "package.json"), '{"dependencies":{"typed-pkg":"1.0.0"}}');
+    writeFileSync(join(directory, "local.ts"), "/** Twice. */\nexport function twice(n: number) { return 2 * n }\n");
+    writeFileSync(join(directory, "data.json"), '{"rows":[1,2],"title":"t"}');
+  });
+  after(async () => {
+    await service.dispose();
+    rmSync(directory, { recursive: true });
+  });
+  beforeEach(() => {
+    asked.length = 0;
+    service.reset();
+  });
+
+  test("before the checker is warm, living names answer at once", async () => {
+    assert.equal(service.state, "cold");
+    const answer = await complete("livi|");
+    assert.deepEqual(
+      [answer.source, answer.start, answer.end, answer.items.map((i) => i.text)],
+      ["runtime", 0, 4, ["livingThing"]],
+    );
+    assert.deepEqual(await texts("livingThing.sp|"), ["spark"]);
+    assert.deepEqual(asked, ["", "livingThing"]);
+    await service.warm();
+    assert.equal(service.state, "ready");
+  });
+
+  test("members with type, signature and documentation", async () => {
+    const { items, start, end, source } = await complete("[1].fla|");
+    assert.deepEqual([start, end, source], [4, 7, "types"]);
+    assert.deepEqual(
+      items.map((i) => i.text),
+      ["flat", "flatMap"],
+    );
+    assert.equal(items[0]?.type, "function");
+    assert.match(items[0]?.signature ?? "", /flat<.*\): /);
+    assert.match(items[0]?.documentation ?? "", /sub-array/);
+  });
+
+  test("types flow from cell to cell and the newest binding wins", async () => {
+    service.addCell("interface Person { name: string }\nconst people: Person[] = [];", 1);
+    service.addCell("const first = people[0];", 2);
+    assert.deepEqual(await texts("first?.|"), ["name"]);
+    service.addCell("interface Person { age: number }\nconst people: Map<string, Person> = new Map();", 3);
+    assert.ok((await texts("people.|")).includes("forEach"));
+    assert.deepEqual(await texts("people.get('a')?.|"), ["age"]);
+    assert.deepEqual(await texts("first?.|"), ["name"]);
+    assert.deepEqual(await messages("const people = 3; class Person {}; people.toFixed(); new Person()"), []);
+  });
+
+  test("redeclaring const, let, var, class, function, interface, type, enum and import is no error", async () => {
+    const kinds = [
+      "const a = 1",
+      "let a = 'x'",
+      "var a = true",
+      "class a {}",
+      "function a() {}",
+      "interface a { b: 1 }",
+      "type a = string",
+      "enum a { X }",
+      "import { readFileSync as a } from 'node:fs'",
+      "namespace a { export const q = 1 }",
+      "const { a, ...others } = { a: 1, c: 2 }",
+      "for (var a = 0; a < 2; a++) {}",
+    ];
+    for (const [index, code] of kinds.entries()) {
+      service.addCell(code, index + 1);
+      for (const again of kinds) assert.deepEqual(await messages(again), [], `${code} then ${again}`);
+    }
+  });
+
+  test("a cell that is typed again is not confused by its earlier run", async () => {
+    service.addCell("let n = 1; function f() { return n }", 1);
+    assert.deepEqual(await messages("let n = 1; function f() { return n }"), []);
+    assert.deepEqual(await messages("n = 2; n += f()"), []);
+    assert.deepEqual(await messages("n = 'x'"), ["2322 Type 'string' is not assignable to type 'number'."]);
+  });
+
+  test("an unfinished cell still completes", async () => {
+    service.addCell("const table = { rows: 3, columns: 4 }", 1);
+    assert.deepEqual(await texts("function f() { if (table.col|"), ["columns"]);
+    assert.deepEqual(await texts("const x = table.|\nconst y = `never closed"), ["columns", "rows"]);
+  });
+
+  test("the kernel's globals and Node's", async () => {
+    assert.deepEqual(await texts("display.cl|"), ["clear"]);
+    assert.ok((await texts("Jupyter.comms.|")).includes("register"));
+    assert.match(await hover("pro|mpt('x')"), /function prompt/);
+    assert.ok((await texts("process.std|")).includes("stdout"));
+    assert.ok((await texts("docum|")).length === 0, "no DOM in Node");
+  });
+
+  test("paths and packages in import strings, files in other strings", async () => {
+    assert.ok((await texts("import { x } from './lo|'")).some((text) => text.startsWith("local")));
+    assert.ok((await texts("import { x } from 'node:f|'")).includes("node:fs/promises"));
+    assert.deepEqual(await texts("import { x } from 'node:fs/p|'"), ["promises"]);
+    assert.ok((await texts("import { x } from 'typed|'")).includes("typed-pkg"));
+    assert.ok((await texts("import { ze| } from 'typed-pkg'")).includes("zebraStripes"));
+    assert.deepEqual(await texts("open('./dat|')"), ["data.json"]);
+  });
+
+  test("imports of packages, local files and JSON have types", async () => {
+    service.addCell(
+      "import { zebraStripes } from 'typed-pkg'; import { twice } from './local.ts'; import data from './data.json' with { type: 'json' }",
+      1,
+    );
+    assert.match(await hover("zebra|Stripes"), /function zebraStripes\(n: number\): number\n\nHow many stripes/);
+    assert.match(await hover("twi|ce"), /function twice\(n: number\): number\n\nTwice/);
+    assert.deepEqual(await texts("data.|"), ["rows", "title"]);
+    writeFileSync(
+      join(directory, "local.ts"),
+      "/** Thrice. */\nexport function twice(n: number): string { return String(3 * n) }\n",
+    );
+    assert.match(await hover("twi|ce"), /function twice\(n: number\): string\n\nThrice/);
+  });
+
+  test("names that a dependency exports are proposed with their import", async () => {
+    let found: string[] = [];
+    for (let tries = 0; tries < 50 && found.length === 0; tries++) {
+      found = await texts("zebraS|");
+      if (found.length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.deepEqual(found, ['import { zebraStripes } from "typed-pkg";']);
+    assert.deepEqual(await texts("const n = zebraS|"), ['(await import("typed-pkg")).zebraStripes']);
+    assert.deepEqual(await texts("const n = () => zebraS|"), []);
+  });
+
+  test("nothing is proposed in comments, strings and new names", async () => {
+    assert.deepEqual(await texts("// liv|"), []);
+    assert.deepEqual(await texts("'liv|'"), []);
+    assert.deepEqual(await texts("const liv|"), []);
+  });
+
+  test("living members complete what the types do not know", async () => {
+    service.addCell("const livingThing: any = {}", 1);
+    assert.deepEqual(await texts("livingThing.|"), ["spark"]);
+  });
+
+  test("hover tells signature, documentation, tags and the current value", async () => {
+    service.addCell("/** How many. @see nobody */\nlet count = 42;", 1);
+    assert.equal(await hover("cou|nt"), "let count: number\n\nHow many.\n\n@see nobody\n\nValue: 42");
+    const { data } = await service.inspect("count", 5, 0);
+    assert.match(data["text/markdown"] ?? "", /```typescript\nlet count: number\n```/);
+    assert.match(data["text/html"] ?? "", /<pre>let count: number<\/pre>/);
+  });
+
+  test("inside the arguments of a call, the function is told", async () => {
+    service.addCell("/** Joins. */ function join(a: string, b: number) { return a + b }", 1);
+    assert.match(await hover("join('x', |)"), /join\(a: string, b: number\): string/);
+    assert.match(await hover("join(|"), /join\(a: string, b: number\): string/);
+  });
+
+  test("?? shows the text of the definition and where it stands", async () => {
+    service.addCell("const before = 1;\nfunction area(r: number) {\n  return 3 * r * r;\n}", 7);
+    assert.match(
+      await hover("ar|ea", 1),
+      /Defined in cell 7, line 2:\nfunction area\(r: number\) \{\n {2}return 3 \* r \* r;\n\}/,
+    );
+  });
+
+  test("what nobody knows is not found", async () => {
+    assert.deepEqual(await service.inspect("nobodyKnows", 3, 0), { found: false, data: {} });
+    assert.deepEqual(await service.inspect("", 0, 0), { found: false, data: {} });
+  });
+
+  test("diagnostics with line, column and caret frame", async () => {
+    const found = await service.diagnostics("const a = 1;\n  const b: string = a;\n");
+    assert.deepEqual(found, [
+      {
+        category: "error",
+        code: 2322,
+        message: "Type 'number' is not assignable to type 'string'.",
+        start: 21,
+        end: 22,
+        line: 2,
+        column: 9,
+        frame: "  const b: string = a;\n        ^",
+      },
+    ]);
+    assert.equal(
+      presentDiagnostics(found, 5, false),
+      "type error TS2322 in cell 5, 2:9: Type 'number' is not assignable to type 'string'.\n  2 |   const b: string = a;\n    |         ^\n",
+    );
+  });
+
+  test("top-level await, using, decorators, magics and reassignment are fine", async () => {
+    service.addCell("const fixed = 1; let free = 1; class C {} ", 1);
+    const code =
+      "%time const v = await Promise.resolve(3);\n!ls -la\nfree = v;\nusing d = { [Symbol.dispose]() {} };\nfunction dec(_: unknown, __: unknown) {}\n@dec class D extends C {}\nfor await (const x of []) {}\n?free";
+    assert.deepEqual(await messages(code), []);
+  });
+
+  test("tsconfig.json next to the notebook is honoured, also when it changes", async () => {
+    const code = "function f(a) { return a }";
+    assert.deepEqual(await messages(code), []);
+    writeFileSync(
+      join(directory, "tsconfig.json"),
+      '{ "compilerOptions": { "strict": true, "module": "commonjs", "noUnusedLocals": true } }',
+    );
+    assert.deepEqual(await messages(`${code}; await 1`), ["7006 Parameter 'a' implicitly has an 'any' type."]);
+    rmSync(join(directory, "tsconfig.json"));
+    assert.deepEqual(await messages(code), []);
+  });
+
+  test("offsets are UTF-16 units, also behind letters outside the basic plane", async () => {
+    const { start, end, items } = await complete("'😀'; [1].flatM|");
+    assert.deepEqual([start, end, items[0]?.text], [10, 15, "flatMap"]);
+  });
+
+  test("a completion overtakes the check of a large cell", async () => {
+    const large = Array.from(
+      { length: 1500 },
+      (_, i) => `const v${i} = [1, 2, 3].map((x) => ({ x, y: String(x + ${i}) })).filter((p) => p.y.length > 1);`,
+    ).join("\n");
+    const order: string[] = [];
+    const check = service.diagnostics(large).then(() => order.push("check"));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await complete("[1].fla|").then(() => order.push("complete"));
+    await check;
+    assert.deepEqual(order, ["complete", "check"]);
+  });
+
+  test("cells that only replace each other do not pile up", async () => {
+    for (let i = 0; i < 300; i++) service.addCell(`const same = ${i}; let other = same;`, i);
+    const started = performance.now();
+    assert.deepEqual(await texts("same.toF|"), ["toFixed"]);
+    assert.ok(performance.now() - started < 1500);
+  });
+});
