@@ -3,23 +3,14 @@ import { gradient } from "../../src/graph/gradient.js";
 import { Graph } from "../../src/graph/graph.js";
 import * as op from "../../src/graph/ops.js";
 import { program } from "../../src/graph/program.js";
+import { type LlamaConfig, parameterShapes } from "../../src/nn/config.js";
+import { lmHead, tokenLogprobs } from "../../src/nn/heads.js";
+import { transformer, weightsOf } from "../../src/nn/transformer.js";
 import { adamWWithGroups } from "../../src/optim/adam.js";
 import { chain, clipping } from "../../src/optim/optimizer.js";
 import { schedule } from "../../src/optim/schedules.js";
 import { stream } from "../../src/random.js";
 import { float32, int32, type Params, type Tensor } from "../../src/tensor.js";
-import { hiddenStates } from "./forward.js";
-
-/** The shape of the Llama network; every head has its own keys and values, and the head is the embedding. */
-export interface TinyShape {
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly intermediateSize: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly maxPositions: number;
-  readonly ropeTheta: number;
-}
 
 /** How it is trained. */
 export interface Training {
@@ -30,27 +21,13 @@ export interface Training {
   readonly warmupSteps: number;
 }
 
-/** Names and shapes of the parameters, in Hugging Face's names for Llama. */
-function parameterShapes(shape: TinyShape): Map<string, readonly number[]> {
-  const { hiddenSize: d, intermediateSize: m } = shape;
-  const shapes = new Map<string, readonly number[]>([["model.embed_tokens.weight", [shape.vocabSize, d]]]);
-  for (let layer = 0; layer < shape.numLayers; layer++) {
-    const l = `model.layers.${layer}.`;
-    for (const name of ["q", "k", "v", "o"]) shapes.set(`${l}self_attn.${name}_proj.weight`, [d, d]);
-    for (const name of ["gate", "up"]) shapes.set(`${l}mlp.${name}_proj.weight`, [m, d]);
-    shapes.set(`${l}mlp.down_proj.weight`, [d, m]);
-    shapes.set(`${l}input_layernorm.weight`, [d]).set(`${l}post_attention_layernorm.weight`, [d]);
-  }
-  return shapes.set("model.norm.weight", [d]);
-}
-
 /** Parameters before training: normal with standard deviation 0.02 (0.02 / sqrt(2 layers) where a layer ends), norms 1. */
-export function initialParams(shape: TinyShape, seed: number): Params {
+export function initialParams(config: LlamaConfig, seed: number): Params {
   const params = new Map<string, Tensor<"float32">>();
   let number = 0;
-  for (const [name, dims] of parameterShapes(shape)) {
+  for (const [name, dims] of parameterShapes(config)) {
     const random = stream(seed, "tiny-reviews/initial", 0, number++);
-    const deviation = /o_proj|down_proj/.test(name) ? 0.02 / Math.sqrt(2 * shape.numLayers) : 0.02;
+    const deviation = /o_proj|down_proj/.test(name) ? 0.02 / Math.sqrt(2 * config.numLayers) : 0.02;
     const size = dims.reduce((product, dim) => product * dim, 1);
     const isNorm = dims.length === 1;
     params.set(
@@ -64,26 +41,23 @@ export function initialParams(shape: TinyShape, seed: number): Params {
   return params;
 }
 
-/** Mean negative log-likelihood of the next tokens of `ids` [B, T + 1] where `weights` [B, T] say, and its gradients. */
-function lossProgram(shape: TinyShape, batch: number, length: number) {
+/** Mean negative log-likelihood of `targets` [B, T], the tokens after `ids` [B, T], where `counts` [B, T] is 1, and its gradients. */
+function lossProgram(config: LlamaConfig, batch: number, length: number) {
   const graph = new Graph();
-  const weights = new Map(
-    [...parameterShapes(shape)].map(([name, dims]) => [name, graph.input(name, "float32", dims)]),
-  );
-  const weight = (name: string) => {
-    const value = weights.get(name);
-    if (!value) throw new Error(`the network has no parameter ${name}`);
-    return value;
-  };
-  const ids = graph.input("ids", "int32", [batch, length]);
-  const targets = graph.input("targets", "int32", [batch, length, 1]);
+  const weights = weightsOf(graph, config);
+  const inputIds = graph.input("ids", "int32", [batch, length]);
+  const targets = graph.input("targets", "int32", [batch, length]);
   const counts = graph.input("counts", "float32", [batch, length]);
-  const hidden = hiddenStates(graph, shape, ids, weight);
-  const logits = op.fusedMatMul(hidden, weight("model.embed_tokens.weight"), { transB: true });
-  const logprobs = op.reshape(op.gatherElements(op.logSoftmax(logits), targets), [batch, length]);
+  const positions = int32(
+    [1, length],
+    Int32Array.from({ length }, (_, t) => t),
+  );
+  const positionIds = op.expand(graph.constant(positions), [batch, length]);
+  const { hidden } = transformer(config, weights, { inputIds, positionIds, attentionMask: counts });
+  const logprobs = tokenLogprobs(lmHead(config, weights, hidden), targets);
   const loss = op.neg(op.div(op.reduceSum(op.mul(logprobs, counts)), op.reduceSum(counts)));
-  const names = [...weights.keys()];
-  const gradients = gradient(loss, [...weights.values()]);
+  const names = [...parameterShapes(config).keys()];
+  const gradients = gradient(loss, names.map(weights));
   return program({
     loss,
     ...Object.fromEntries(names.map((name, i) => [`gradient of ${name}`, gradients[i] ?? loss])),
@@ -103,7 +77,7 @@ interface Bucket {
  */
 export async function train(
   engine: Engine,
-  shape: TinyShape,
+  config: LlamaConfig,
   training: Training,
   texts: readonly (readonly number[])[],
   {
@@ -119,7 +93,7 @@ export async function train(
   const orders = buckets.map(({ rows }, i) => stream(seed, "tiny-reviews/order", 0, i).permutation(rows.length));
   const positions = buckets.map(() => 0);
   const executables: Executable[] = [];
-  for (const { length } of buckets) executables.push(await engine.compile(lossProgram(shape, batchSize, length)));
+  for (const { length } of buckets) executables.push(await engine.compile(lossProgram(config, batchSize, length)));
 
   const optimizer = chain(
     clipping(1),
@@ -132,7 +106,7 @@ export async function train(
     totalSteps: steps,
   });
   const choice = stream(seed, "tiny-reviews/buckets");
-  let params = initialParams(shape, seed);
+  let params = initialParams(config, seed);
   let state = optimizer.init(params);
   for (let step = 0; step < steps; step++) {
     let row = choice.integer(total);
@@ -155,7 +129,7 @@ export async function train(
     const results = await (executables[chosen] as Executable).run({
       ...Object.fromEntries(params),
       ids: int32([batchSize, length], ids),
-      targets: int32([batchSize, length, 1], targets),
+      targets: int32([batchSize, length], targets),
       counts: float32([batchSize, length], counts),
     });
     const tensors = new Map(
