@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { ortEngine } from "../../src/engine/ort.js";
+import { programCache } from "../../src/engine/programCache.js";
+import { type GenerationOptions, generate } from "../../src/generation/generate.js";
 import * as processors from "../../src/generation/processors.js";
-import { closeTo, goldenCases, readGolden } from "../helpers/golden.js";
+import { Graph } from "../../src/graph/graph.js";
+import { program } from "../../src/graph/program.js";
+import { loadModel } from "../../src/models/load.js";
+import type { CausalLM } from "../../src/models/model.js";
+import { lmHead } from "../../src/nn/heads.js";
+import { transformer, weightsOf } from "../../src/nn/transformer.js";
+import { float32, int32 } from "../../src/tensor.js";
+import { closeTo, goldenCases, goldenDir, readGolden } from "../helpers/golden.js";
 
 interface ProcessorInputs {
   readonly input_ids: readonly (readonly number[])[];
@@ -91,29 +102,154 @@ function chainOf(settings: Settings, promptLength: number): processors.LogitsPro
   };
 }
 
-describe("golden generation: processors", {
-  skip: !goldenCases("generation").includes("processors") && "not in this set",
-}, () => {
-  const golden = readGolden<ProcessorInputs, Readonly<Record<string, number[][]>>, ProcessorConfig>(
-    "generation/processors.json",
-  );
-  const { inputs, config } = golden;
-  for (const [name, expected] of Object.entries(golden.expected)) {
-    test(name, () => {
-      const processor = name.startsWith("chain/")
-        ? chainOf(config.chains[name.slice("chain/".length)] ?? {}, config.prompt_length_in_chains)
-        : processorOf(name, config.params[name] ?? {});
-      const rows = name === "inf_nan_remove" ? inputs.logits_with_nan_inf : inputs.logits;
-      rows.forEach((row, i) => {
-        const logits = Float32Array.from(row);
-        processor(logits, inputs.input_ids[i] ?? []);
-        closeTo(
-          logits,
-          Float32Array.from(expected[i] ?? []),
-          { abs: Number(golden.tolerance.abs), rel: 1e-6 },
-          `row ${i}`,
-        );
+const cases = goldenCases("generation");
+
+if (cases.includes("processors")) {
+  describe("golden generation: processors", () => {
+    const golden = readGolden<ProcessorInputs, Readonly<Record<string, number[][]>>, ProcessorConfig>(
+      "generation/processors.json",
+    );
+    const { inputs, config } = golden;
+    for (const [name, expected] of Object.entries(golden.expected)) {
+      test(name, () => {
+        const processor = name.startsWith("chain/")
+          ? chainOf(config.chains[name.slice("chain/".length)] ?? {}, config.prompt_length_in_chains)
+          : processorOf(name, config.params[name] ?? {});
+        const rows = name === "inf_nan_remove" ? inputs.logits_with_nan_inf : inputs.logits;
+        rows.forEach((row, i) => {
+          const logits = Float32Array.from(row);
+          processor(logits, inputs.input_ids[i] ?? []);
+          closeTo(
+            logits,
+            Float32Array.from(expected[i] ?? []),
+            { abs: Number(golden.tolerance.abs), rel: 1e-6 },
+            `row ${i}`,
+          );
+        });
       });
-    });
+    }
+  });
+}
+
+/** Logits `[T][V]` after each token of a sequence, by one pass without a cache. */
+async function logitsOf(model: CausalLM, ids: readonly number[]): Promise<Float32Array[]> {
+  const graph = new Graph();
+  const weights = weightsOf(graph, model.config);
+  const shape = [1, ids.length];
+  const { hidden } = transformer(model.config, weights, {
+    inputIds: graph.input("inputIds", "int32", shape),
+    positionIds: graph.input("positionIds", "int32", shape),
+    attentionMask: graph.input("attentionMask", "float32", shape),
+  });
+  const executable = await ortEngine().compile(program({ logits: lmHead(model.config, weights, hidden) }));
+  const { logits } = await executable.run({
+    ...Object.fromEntries(model.params),
+    inputIds: int32(shape, ids),
+    positionIds: int32(shape, Int32Array.from(ids.keys())),
+    attentionMask: float32(
+      shape,
+      ids.map(() => 1),
+    ),
+  });
+  await executable.dispose();
+  const data = logits?.data as Float32Array;
+  const size = model.config.vocabSize;
+  return ids.map((_, t) => data.slice(t * size, (t + 1) * size));
+}
+
+/** Options of generate() in transformers' names, as these files record them. */
+function optionsOf(settings: Settings, maxNewTokens: number): GenerationOptions & { stopTokens: number[] } {
+  const given = {
+    minNewTokens: settings.min_new_tokens,
+    repetitionPenalty: settings.repetition_penalty,
+    noRepeatNgramSize: settings.no_repeat_ngram_size,
+    badWordsIds: settings.bad_words_ids,
+    suppressTokens: settings.suppress_tokens,
+    temperature: settings.temperature,
+    topK: settings.top_k,
+    topP: settings.top_p,
+  } as Partial<GenerationOptions>;
+  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const stopTokens = settings.eos_token_id === null ? [] : [settings.eos_token_id ?? []].flat().map(Number);
+  return { maxNewTokens, stopTokens, ...defined };
+}
+
+if (cases.includes("greedy")) {
+  interface GreedyCase {
+    readonly single: number[][];
+    readonly batch_left_padded: number[][];
+    readonly first_prompt_processed_scores?: number[][];
   }
-});
+  interface GreedyConfig {
+    readonly model: string;
+    readonly max_new_tokens: number;
+    readonly cases: Readonly<Record<string, Settings>>;
+  }
+  const golden = readGolden<{ prompts: number[][] }, Record<string, GreedyCase>, GreedyConfig>(
+    "generation/greedy.json",
+  );
+  describe("golden generation: greedy", () => {
+    const programs = programCache(ortEngine());
+    after(() => programs.dispose());
+    for (const [name, settings] of Object.entries(golden.config.cases)) {
+      test(name, async () => {
+        const model = await loadModel(join(goldenDir(), golden.config.model));
+        const expected = golden.expected[name] as GreedyCase;
+        const options = { ...optionsOf(settings, golden.config.max_new_tokens), doSample: false };
+        const { prompts } = golden.inputs;
+        const batch = await generate(programs, model, prompts, options, { seed: 0 });
+        assert.deepEqual(
+          batch.responseIds.map((ids) => [...ids]),
+          expected.single,
+        );
+        for (const [i, prompt] of prompts.entries()) {
+          const { responseIds } = await generate(programs, model, [prompt], options, { seed: 0 });
+          assert.deepEqual([...(responseIds[0] ?? [])], expected.single[i]);
+        }
+        const scores = expected.first_prompt_processed_scores;
+        if (!scores) return;
+        const [prompt = []] = prompts;
+        const response = expected.single[0] ?? [];
+        const logits = (await logitsOf(model, [...prompt, ...response])).slice(prompt.length - 1, -1);
+        const sequence = {
+          promptLength: prompt.length,
+          maxLength: prompt.length + golden.config.max_new_tokens,
+          eosTokenIds: options.stopTokens,
+        };
+        const chain = processors.processors(options, sequence);
+        logits.forEach((row, t) => {
+          for (const processor of chain) processor(row, [...prompt, ...response.slice(0, t)]);
+          closeTo(row, scores[t] ?? [], { abs: Number(golden.tolerance.scores_abs) }, `scores of step ${t}`);
+        });
+      });
+    }
+  });
+}
+
+if (cases.includes("sampling_scores")) {
+  const golden = readGolden<
+    { prompt: number[]; sampled_tokens: number[] },
+    { logits: number[][]; scores: number[][] },
+    Settings
+  >("generation/sampling_scores.json");
+  test("golden generation: logits and processed scores of a sampled run", async () => {
+    const model = await loadModel(join(goldenDir(), String(golden.config.model)));
+    const { prompt, sampled_tokens: sampled } = golden.inputs;
+    const logits = (await logitsOf(model, [...prompt, ...sampled])).slice(prompt.length - 1, -1);
+    const chain = processors.processors(optionsOf(golden.config, sampled.length), {
+      promptLength: prompt.length,
+      maxLength: prompt.length + sampled.length,
+      eosTokenIds: [],
+    });
+    const tolerance = { abs: Number(golden.tolerance.abs) };
+    logits.forEach((row, t) => {
+      closeTo(row, golden.expected.logits[t] ?? [], tolerance, `logits of step ${t}`);
+      for (const processor of chain) processor(row, [...prompt, ...sampled.slice(0, t)]);
+      closeTo(row, golden.expected.scores[t] ?? [], tolerance, `scores of step ${t}`);
+    });
+  });
+}
+
+if (cases.includes("beam")) {
+  test("golden generation: beam search", { skip: "beam search is not there yet" });
+}
