@@ -53,6 +53,7 @@ const evaluateRules: EvaluateRules = {
   Relu: unary((x) => Math.max(x, 0)),
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
+  Silu: unary((x) => x * logistic(x)),
   Gelu: (node, shape, operands) => {
     const tanhForm = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
     const exactForm = (x: number) => 0.5 * x * (1 + errorFunction(x * Math.SQRT1_2));
@@ -140,6 +141,11 @@ const evaluateRules: EvaluateRules = {
   ReduceSum: reduction(
     (total) => total,
     (a, b) => a + b,
+    0,
+  ),
+  ReduceSumSquare: reduction(
+    (total) => total,
+    (a, b) => a + b * b,
     0,
   ),
   ReduceMean: reduction(
@@ -251,7 +257,7 @@ function reduction(
   start: number,
 ) {
   return (
-    node: Node<"ReduceSum" | "ReduceMean" | "ReduceMax">,
+    node: Node<"ReduceSum" | "ReduceSumSquare" | "ReduceMean" | "ReduceMax">,
     shape: readonly number[],
     operands: readonly Elements[],
   ): Float64Array => {

@@ -145,7 +145,11 @@ type EncodeRules = { readonly [O in OpName]: (node: Node<O>, encoder: Encoder, v
 const plain = (node: Node, encoder: Encoder, value: Value): void => encoder.emit(value, node.op);
 const axisOnly = (node: Node & { attributes: { axis: number } }, encoder: Encoder, value: Value): void =>
   encoder.emit(value, node.op, { attributes: { axis: node.attributes.axis } });
-const reduction = (node: Node<"ReduceSum" | "ReduceMean" | "ReduceMax">, encoder: Encoder, value: Value): void => {
+const reduction = (
+  node: Node<"ReduceSum" | "ReduceSumSquare" | "ReduceMean" | "ReduceMax">,
+  encoder: Encoder,
+  value: Value,
+): void => {
   const { axes, keepdims } = node.attributes;
   encoder.emit(value, node.op, {
     inputs: [nameOf(node.inputs[0]), encoder.int64(axes)],
@@ -185,6 +189,8 @@ const encodeRules: EncodeRules = {
   Relu: plain,
   Sin: plain,
   Cos: plain,
+  Silu: (_, encoder, value) =>
+    encoder.emit(value, "QuickGelu", { attributes: { alpha: { float: 1 } }, domain: MICROSOFT }),
   Gelu: ({ attributes: { approximate } }, encoder, value) =>
     encoder.emit(value, "Gelu", { attributes: { approximate } }),
   StopGradient: (_, encoder, value) => encoder.emit(value, "Identity"),
@@ -221,6 +227,7 @@ const encodeRules: EncodeRules = {
   },
 
   ReduceSum: reduction,
+  ReduceSumSquare: reduction,
   ReduceMean: reduction,
   ReduceMax: reduction,
   CumSum: ({ inputs: [x], attributes: { axis, reverse } }, encoder, value) =>

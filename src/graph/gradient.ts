@@ -22,6 +22,7 @@ import {
   reciprocal,
   reduceMean,
   reduceSum,
+  reduceSumSquare,
   reshape,
   rotaryEmbedding,
   scatterElements,
@@ -68,11 +69,30 @@ export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
       if (part === undefined || !reaches.has(input)) return;
       const fitted = unbroadcast(part, input.shape);
       const known = cotangents.get(input);
-      cotangents.set(input, known === undefined ? fitted : add(known, fitted));
+      cotangents.set(input, known === undefined ? fitted : accumulate(known, fitted));
     });
   }
   return wrt.map((value) => cotangents.get(value) ?? zerosLike(value));
 }
+
+/** The sum of two gradients. What was scattered onto zeros is scattered onto the other one instead, in place. */
+function accumulate(a: Value, b: Value): Value {
+  const scattered = scatteredOntoZeros(b) ?? scatteredOntoZeros(a);
+  if (scattered === undefined) return add(a, b);
+  const dense = scatteredOntoZeros(b) === undefined ? b : a;
+  const [, indices, updates] = scattered.inputs;
+  return scatterElements(dense, indices, updates, scattered.attributes.axis, "add");
+}
+
+function scatteredOntoZeros({ node }: Value): Node<"ScatterElements"> | undefined {
+  if (node.op !== "ScatterElements" || node.attributes.reduction !== "add") return undefined;
+  return isZero(node.inputs[0]) ? node : undefined;
+}
+
+const isZero = ({ node }: Value): boolean =>
+  node.op === "Expand"
+    ? isZero(node.inputs[0])
+    : node.op === "Constant" && node.attributes.tensor.data.every((x) => x === 0);
 
 /** Sums a gradient over the axes along which its value was broadcast: the only place that undoes broadcasting. */
 function unbroadcast(gradient: Value, shape: readonly number[]): Value {
@@ -133,6 +153,10 @@ const gradientRules: GradientRules = {
   Relu: ({ inputs: [x] }, _y, g) => [where(greater(x, 0), g, 0)],
   Sin: ({ inputs: [x] }, _y, g) => [mul(g, cosine(x))],
   Cos: ({ inputs: [x] }, _y, g) => [neg(mul(g, sine(x)))],
+  Silu: ({ inputs: [x] }, y, g) => {
+    const s = sigmoid(x);
+    return [mul(g, add(s, mul(y, sub(1, s))))];
+  },
   Gelu: ({ inputs: [x], attributes }, _y, g) => [
     mul(g, attributes.approximate === "tanh" ? geluTanhSlope(x) : geluSlope(x)),
   ],
@@ -158,24 +182,31 @@ const gradientRules: GradientRules = {
     const weighted = mul(g, y);
     return [sub(weighted, mul(y, reduceSum(weighted, [axis], true)))];
   },
-  LogSoftmax: ({ attributes: { axis } }, y, g) => [sub(g, mul(exp(y), reduceSum(g, [axis], true)))],
+  LogSoftmax: ({ attributes: { axis } }, y, g) => {
+    // The gradient of a chosen token's log-prob is not 0 at one element only: no array of zeros is needed to sum it.
+    const sparse = scatteredOntoZeros(g);
+    const summed = sparse !== undefined && sparse.attributes.axis === axis ? sparse.inputs[2] : g;
+    return [accumulate(mul(exp(y), neg(reduceSum(summed, [axis], true))), g)];
+  },
   LayerNormalization: ({ inputs: [x, scale], attributes: { epsilon } }, _y, g) => {
     const centred = sub(x, reduceMean(x, [-1], true));
-    const rate = reciprocal(sqrt(add(reduceMean(mul(centred, centred), [-1], true), epsilon)));
-    const normal = mul(centred, rate);
+    const rate = rootMeanSquareRate(centred, epsilon);
     const scaled = mul(g, scale);
-    const projected = add(reduceMean(scaled, [-1], true), mul(normal, reduceMean(mul(scaled, normal), [-1], true)));
-    return [mul(rate, sub(scaled, projected)), mul(g, normal), g];
+    const product = mul(g, centred);
+    const slope = mul(rowsTimes(product, scale), cube(rate));
+    const level = mul(rate, reduceMean(scaled, [-1], true));
+    return [sub(sub(mul(scaled, rate), level), mul(centred, slope)), timesRows(rate, product), g];
   },
   RMSNormalization: ({ inputs: [x, scale], attributes: { epsilon } }, _y, g) => {
-    const rate = reciprocal(sqrt(add(reduceMean(mul(x, x), [-1], true), epsilon)));
-    const normal = mul(x, rate);
-    const scaled = mul(g, scale);
-    return [mul(rate, sub(scaled, mul(normal, reduceMean(mul(scaled, normal), [-1], true)))), mul(g, normal)];
+    const rate = rootMeanSquareRate(x, epsilon);
+    const product = mul(g, x);
+    const slope = mul(rowsTimes(product, scale), cube(rate));
+    return [sub(mul(mul(g, scale), rate), mul(x, slope)), timesRows(rate, product)];
   },
   RotaryEmbedding: ({ inputs: [, cos, sin] }, _y, g) => [rotaryEmbedding(g, cos, neg(sin))],
 
   ReduceSum: ({ inputs: [x], attributes }, _y, g) => [expand(keptAxes(g, x, attributes.axes), x.shape)],
+  ReduceSumSquare: ({ inputs: [x], attributes }, _y, g) => [mul(mul(x, 2), keptAxes(g, x, attributes.axes))],
   ReduceMean: ({ inputs: [x], attributes }, y, g) => {
     const count = x.shape.reduce((size, dim) => size * dim, 1) / y.shape.reduce((size, dim) => size * dim, 1);
     return [expand(keptAxes(mul(g, 1 / count), x, attributes.axes), x.shape)];
@@ -224,6 +255,23 @@ function shareBetween(first: Value, tie: Value, g: Value): Value[] {
   const half = mul(g, 0.5);
   return [where(first, g, where(tie, half, 0)), where(first, 0, where(tie, half, g))];
 }
+
+/** 1 / sqrt(mean(x^2) + epsilon) over the last axis, kept with size 1. */
+const rootMeanSquareRate = (x: Value, epsilon: number): Value =>
+  reciprocal(sqrt(add(mul(reduceSumSquare(x, [-1], true), 1 / (x.shape.at(-1) ?? 1)), epsilon)));
+
+const cube = (x: Value): Value => mul(x, mul(x, x));
+
+/** Mean over the last axis of x * row, kept with size 1: a matrix-vector product, with no array of x's size. */
+const rowsTimes = (x: Value, row: Value): Value => {
+  const size = x.shape.at(-1) ?? 1;
+  const products = fusedMatMul(rows(x), reshape(row, [size, 1]), { alpha: 1 / size });
+  return reshape(products, [...x.shape.slice(0, -1), 1]);
+};
+
+/** Sum over all rows of weight * x, weights [.., 1] and x [.., D]: likewise; the result is [D]. */
+const timesRows = (weights: Value, x: Value): Value =>
+  reshape(fusedMatMul(rows(weights), rows(x), { transA: true }), [x.shape.at(-1) ?? 1]);
 
 /** d gelu(x) / dx = Phi(x) + x phi(x) */
 function geluSlope(x: Value): Value {

@@ -78,7 +78,7 @@ export const sin = (x: Value): Value => x.graph.add({ op: "Sin", inputs: [x], at
 /** Cosine. */
 export const cos = (x: Value): Value => x.graph.add({ op: "Cos", inputs: [x], attributes: {} });
 /** x * sigmoid(x) */
-export const silu = (x: Value): Value => mul(x, sigmoid(x));
+export const silu = (x: Value): Value => x.graph.add({ op: "Silu", inputs: [x], attributes: {} });
 /** x * x */
 export const square = (x: Value): Value => mul(x, x);
 /** Gaussian error linear unit; "tanh" is the approximation GPT-2 calls gelu_new. */
@@ -136,6 +136,9 @@ export const rotaryEmbedding = (x: Value, cos: Value, sin: Value): Value =>
 /** Sum over axes (all by default). */
 export const reduceSum = (x: Value, axes?: readonly number[], keepdims = false): Value =>
   reduce("ReduceSum", x, axes, keepdims);
+/** Sum of squares over axes (all by default), without an array of the squares. */
+export const reduceSumSquare = (x: Value, axes?: readonly number[], keepdims = false): Value =>
+  x.shape.length === 0 ? square(x) : reduce("ReduceSumSquare", x, axes, keepdims);
 /** Mean over axes (all by default). */
 export const reduceMean = (x: Value, axes?: readonly number[], keepdims = false): Value =>
   reduce("ReduceMean", x, axes, keepdims);
@@ -292,7 +295,7 @@ function scalar(near: Value, dtype: DType, number: number): Value {
 }
 
 function reduce(
-  op: "ReduceSum" | "ReduceMean" | "ReduceMax",
+  op: "ReduceSum" | "ReduceSumSquare" | "ReduceMean" | "ReduceMax",
   x: Value,
   axes: readonly number[] | undefined,
   keepdims: boolean,

@@ -24,7 +24,7 @@ const none = (): string => "";
 const list = (numbers: readonly number[]): string => `[${numbers.join(", ")}]`;
 const axis = ({ attributes }: { attributes: { axis: number } }): string => `axis=${attributes.axis}`;
 const epsilon = ({ attributes }: { attributes: { epsilon: number } }): string => `epsilon=${attributes.epsilon}`;
-const reduction = ({ attributes }: Node<"ReduceSum" | "ReduceMean" | "ReduceMax">): string =>
+const reduction = ({ attributes }: Node<"ReduceSum" | "ReduceSumSquare" | "ReduceMean" | "ReduceMax">): string =>
   `axes=${list(attributes.axes)}${attributes.keepdims ? " keepdims" : ""}`;
 
 const attributeRules: RuleTable<[], string> = {
@@ -43,6 +43,7 @@ const attributeRules: RuleTable<[], string> = {
   LayerNormalization: epsilon,
   RMSNormalization: epsilon,
   ReduceSum: reduction,
+  ReduceSumSquare: reduction,
   ReduceMean: reduction,
   ReduceMax: reduction,
   CumSum: (node) => `${axis(node)}${node.attributes.reverse ? " reverse" : ""}`,
@@ -64,7 +65,7 @@ const attributeRules: RuleTable<[], string> = {
     none,
   ),
   ...sameForAll(["Neg", "Abs", "Sign", "Exp", "Log", "Sqrt", "Reciprocal", "Tanh", "Sigmoid", "Softplus"], none),
-  ...sameForAll(["Erf", "Relu", "Sin", "Cos", "StopGradient", "RotaryEmbedding"], none),
+  ...sameForAll(["Erf", "Relu", "Silu", "Sin", "Cos", "StopGradient", "RotaryEmbedding"], none),
 };
 
 function sameForAll<O extends OpName>(ops: readonly O[], rule: () => string): { [K in O]: () => string } {

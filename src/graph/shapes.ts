@@ -80,6 +80,7 @@ const shapeRules: RuleTable<[], ValueType> = {
   Relu: (node) => same(node),
   Sin: (node) => same(node),
   Cos: (node) => same(node),
+  Silu: (node) => same(node),
   Gelu: (node) => same(node),
   StopGradient: (node) => same(node, ["float32", "int32", "bool"]),
   Clip: (node) => same(node),
@@ -130,6 +131,7 @@ const shapeRules: RuleTable<[], ValueType> = {
   },
 
   ReduceSum: (node) => reduced(node, number),
+  ReduceSumSquare: (node) => reduced(node, ["float32"]),
   ReduceMean: (node) => reduced(node, ["float32"]),
   ReduceMax: (node) => reduced(node, number),
   CumSum: (node) => along(node, number),
@@ -268,7 +270,10 @@ function broadcast(node: Node<BinaryOp>, dtypes: readonly DType[]): ValueType {
   return { dtype: a.dtype, shape };
 }
 
-function reduced(node: Node<"ReduceSum" | "ReduceMean" | "ReduceMax">, dtypes: readonly DType[]): ValueType {
+function reduced(
+  node: Node<"ReduceSum" | "ReduceSumSquare" | "ReduceMean" | "ReduceMax">,
+  dtypes: readonly DType[],
+): ValueType {
   const { dtype, shape } = same(node, dtypes);
   const { axes, keepdims } = node.attributes;
   demand(

@@ -52,6 +52,8 @@ export interface Ops {
   Relu: Op<Unary>;
   Sin: Op<Unary>;
   Cos: Op<Unary>;
+  /** x * sigmoid(x) */
+  Silu: Op<Unary>;
   Gelu: Op<Unary, { readonly approximate: "none" | "tanh" }>;
   /** The elements of x, through which no gradient flows. */
   StopGradient: Op<Unary>;
@@ -66,6 +68,7 @@ export interface Ops {
   RotaryEmbedding: Op<readonly [x: Value, cos: Value, sin: Value]>;
 
   ReduceSum: Op<Unary, Reduction>;
+  ReduceSumSquare: Op<Unary, Reduction>;
   ReduceMean: Op<Unary, Reduction>;
   ReduceMax: Op<Unary, Reduction>;
   CumSum: Op<Unary, Axis & { readonly reverse: boolean }>;

@@ -256,15 +256,18 @@ export const cases: readonly Case[] = [
     ["x"],
   ),
 
-  ...Object.entries({ reduceSum: ops.reduceSum, reduceMean: ops.reduceMean, reduceMax: ops.reduceMax }).flatMap(
-    ([name, reduce]) => [
-      define(`${name} over one axis`, { x: wave([2, 3, 5]) }, ({ x }) => reduce(x, [1])),
-      define(`${name} over two axes, kept`, { x: wave([2, 3, 5]) }, ({ x }) => reduce(x, [0, -1], true)),
-      define(`${name} over everything`, { x: wave([2, 3]) }, ({ x }) => reduce(x)),
-      define(`${name} over an axis of size 1`, { x: wave([3, 1]) }, ({ x }) => reduce(x, [1])),
-      define(`${name} of a scalar`, { x: wave([]) }, ({ x }) => reduce(x)),
-    ],
-  ),
+  ...Object.entries({
+    reduceSum: ops.reduceSum,
+    reduceSumSquare: ops.reduceSumSquare,
+    reduceMean: ops.reduceMean,
+    reduceMax: ops.reduceMax,
+  }).flatMap(([name, reduce]) => [
+    define(`${name} over one axis`, { x: wave([2, 3, 5]) }, ({ x }) => reduce(x, [1])),
+    define(`${name} over two axes, kept`, { x: wave([2, 3, 5]) }, ({ x }) => reduce(x, [0, -1], true)),
+    define(`${name} over everything`, { x: wave([2, 3]) }, ({ x }) => reduce(x)),
+    define(`${name} over an axis of size 1`, { x: wave([3, 1]) }, ({ x }) => reduce(x, [1])),
+    define(`${name} of a scalar`, { x: wave([]) }, ({ x }) => reduce(x)),
+  ]),
   define("reduceMax with infinities", { x: infinite }, ({ x }) => ops.reduceMax(x), []),
   define("cumSum", { x: wave([2, 5, 3]) }, ({ x }) => ops.cumSum(x, 1)),
   define("cumSum from the end", { x: wave([2, 5]) }, ({ x }) => ops.cumSum(x, -1, true)),
@@ -325,6 +328,19 @@ export const cases: readonly Case[] = [
   define("trilu upper", { x: wave([2, 3, 4]) }, ({ x }) => ops.trilu(x)),
   define("trilu lower below the diagonal", { x: wave([4, 3]) }, ({ x }) => ops.trilu(x, { upper: false, k: -1 })),
 
+  define("log-probs of chosen tokens", { x: wave([2, 3, 5]), i: int32([2, 3, 1], [4, 0, 0, 2, 1, 3]) }, ({ x, i }) =>
+    ops.gatherElements(ops.logSoftmax(x), i),
+  ),
+  define("log-probs of chosen tokens and entropy", { x: wave([3, 5]), i: int32([3, 1], [4, 0, 2]) }, ({ x, i }) => {
+    const logprobs = ops.logSoftmax(x);
+    return ops.add(ops.gatherElements(logprobs, i), ops.reduceSum(ops.mul(ops.exp(logprobs), logprobs), [1], true));
+  }),
+  define("a tied table", { x: wave([5, 3]), i: int32([4, 1], [4, 0, 2, 4]) }, ({ x, i }) =>
+    ops.gatherElements(
+      ops.logSoftmax(ops.fusedMatMul(ops.tanh(ops.gather(x, ops.reshape(i, [4]))), x, { transB: true })),
+      i,
+    ),
+  ),
   define("zerosLike", { x: wave([2, 3]) }, ({ x }) => ops.add(ops.zerosLike(x), x)),
   define("a shared subexpression", { a: wave([3, 3]), b: wave([3, 3], 1) }, ({ a, b }) => {
     const shared = ops.tanh(ops.matMul(a, b));

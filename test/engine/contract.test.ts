@@ -237,6 +237,8 @@ const everyOp: Record<OpName, true> = {
   Sin: true,
   Cos: true,
   Gelu: true,
+  Silu: true,
+  ReduceSumSquare: true,
   StopGradient: true,
   Clip: true,
   Cast: true,
