@@ -1,0 +1,75 @@
+/** Messages between the two processes. P trusts U's shapes: both ends are this package. */
+import type { CellScript, ExecuteOutcome, MimeBundle, PublishType, RuntimeCompletion } from "./handle.js";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** P to U. Read by the watchdog, which relays what the main thread must see. `seq` numbers requests that have a reply. */
+export type ToUser =
+  | {
+      readonly type: "execute";
+      readonly id: string;
+      readonly code: string;
+      readonly executionCount: number;
+      readonly silent: boolean;
+      readonly storeHistory: boolean;
+      readonly userExpressions: Readonly<Record<string, string>>;
+      readonly allowStdin: boolean;
+      readonly cellId?: string;
+      readonly parent: unknown;
+    }
+  | {
+      readonly type: "comm";
+      readonly seq: number;
+      readonly msgType: "comm_open" | "comm_msg" | "comm_close";
+      readonly content: Json;
+      readonly metadata: Json;
+      readonly parent: unknown;
+    }
+  | { readonly type: "interrupt"; readonly seq: number; readonly terminated?: boolean }
+  | {
+      readonly type: "input";
+      readonly id: number;
+      readonly sync: boolean;
+      readonly value?: string;
+      readonly error?: string;
+    }
+  | { readonly type: "complete"; readonly seq: number; readonly expression: string }
+  | { readonly type: "inspect"; readonly seq: number; readonly expression: string; readonly detailLevel: 0 | 1 }
+  | { readonly type: "cdp"; readonly seq: number; readonly method: string; readonly params: Json }
+  | { readonly type: "exit" };
+
+/** U to P. */
+export type FromUser =
+  | { readonly type: "ready" }
+  | { readonly type: "done"; readonly id: string; readonly outcome: ExecuteOutcome; readonly children: boolean }
+  | {
+      readonly type: "publish";
+      readonly msgType: PublishType;
+      readonly content: Json;
+      readonly metadata: Json;
+      readonly parent: unknown;
+    }
+  | {
+      readonly type: "input";
+      readonly id: number;
+      readonly sync: boolean;
+      readonly prompt: string;
+      readonly password: boolean;
+      readonly parent: unknown;
+    }
+  | { readonly type: "cell"; readonly script: CellScript }
+  | { readonly type: "interrupted"; readonly seq: number }
+  | { readonly type: "comms"; readonly open: readonly (readonly [string, string])[] }
+  | { readonly type: "handled"; readonly seq: number }
+  | { readonly type: "completed"; readonly seq: number; readonly matches: readonly RuntimeCompletion[] }
+  | { readonly type: "inspected"; readonly seq: number; readonly bundle?: MimeBundle }
+  | { readonly type: "cdpResult"; readonly seq: number; readonly result?: unknown; readonly error?: string }
+  | { readonly type: "cdpEvent"; readonly method: string; readonly params: Json }
+  | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
+  | { readonly type: "exiting"; readonly reason: string };
+
+/** Head of a stream frame. */
+export interface StreamHead {
+  readonly name: "stdout" | "stderr";
+  readonly parent: unknown;
+}

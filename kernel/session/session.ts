@@ -1,0 +1,383 @@
+/** P's side of the user process: starts it, talks to it, notices how it ends, and starts it again. */
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+import { fileURLToPath } from "node:url";
+import { FrameDecoder, messageFrame } from "./frames.js";
+import type {
+  CellScript,
+  CommMessage,
+  ExecuteOutcome,
+  ExecuteRequest,
+  MimeBundle,
+  Publish,
+  RuntimeCompletion,
+  Session,
+  SessionOptions,
+} from "./handle.js";
+import type { FromUser, StreamHead, ToUser } from "./messages.js";
+import { carrierFlags } from "./user/carrier.js";
+
+const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
+const MAX_CELLS = 5000;
+/** How long a question about runtime values waits for a busy U. */
+const PATIENCE_MS = 250;
+/** Inherited output of a cell's child processes is waited for this long after the last byte. */
+const CHILD_OUTPUT_QUIET_MS = 20;
+
+/** Start a user process. */
+export function createSession<Parent>(options: SessionOptions<Parent>): Session<Parent> {
+  return new UserSession(options);
+}
+
+class UserSession<Parent> implements Session<Parent> {
+  readonly #options: SessionOptions<Parent>;
+  readonly #listeners = new Set<(method: string, params: Readonly<Record<string, unknown>>) => void>();
+  #user: UserProcess<Parent>;
+  #disposed = false;
+
+  constructor(options: SessionOptions<Parent>) {
+    this.#options = options;
+    this.#user = this.#start();
+  }
+
+  get pid(): number | undefined {
+    return this.#user.pid;
+  }
+
+  execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
+    return this.#user.execute(request);
+  }
+
+  interrupt(): Promise<void> {
+    return this.#user.interrupt();
+  }
+
+  async comm(message: CommMessage<Parent>): Promise<void> {
+    const { buffers, ...rest } = message;
+    await this.#user.ask((seq) => ({ type: "comm", seq, ...rest }), buffers);
+  }
+
+  comms(): ReadonlyMap<string, string> {
+    return this.#user.comms;
+  }
+
+  async runtimeComplete(expression: string): Promise<readonly RuntimeCompletion[]> {
+    const reply = await patient(this.#user.ask((seq) => ({ type: "complete", seq, expression })));
+    return (reply as readonly RuntimeCompletion[] | undefined) ?? [];
+  }
+
+  async runtimeInspect(expression: string, detailLevel: 0 | 1 = 0): Promise<MimeBundle | undefined> {
+    return (await patient(this.#user.ask((seq) => ({ type: "inspect", seq, expression, detailLevel })))) as
+      | MimeBundle
+      | undefined;
+  }
+
+  cdp(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    return this.#user.ask((seq) => ({ type: "cdp", seq, method, params }));
+  }
+
+  onCdp(listener: (method: string, params: Readonly<Record<string, unknown>>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  cells(): readonly CellScript[] {
+    return [...this.#user.cells];
+  }
+
+  async restart(): Promise<void> {
+    const old = this.#user;
+    await old.end("the kernel was restarted");
+    if (!this.#disposed) this.#user = this.#start();
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#user.end("the kernel was shut down");
+  }
+
+  #start(): UserProcess<Parent> {
+    return new UserProcess(this.#options, {
+      cdpEvent: (method, params) => {
+        for (const listener of this.#listeners) listener(method, params);
+      },
+      died: (reason, code, signal) => {
+        this.#options.events.exit({ reason, code, signal, willRestart: !this.#disposed });
+        if (!this.#disposed) this.#user = this.#start();
+      },
+    });
+  }
+}
+
+async function patient(answer: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE_MS, undefined);
+  });
+  try {
+    return await Promise.race([answer.catch(() => undefined), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Owner {
+  cdpEvent(method: string, params: Readonly<Record<string, unknown>>): void;
+  died(reason: string, code: number | null, signal: string | null): void;
+}
+
+interface RunningCell<Parent> {
+  readonly request: ExecuteRequest<Parent>;
+  readonly settle: (outcome: ExecuteOutcome) => void;
+}
+
+/** One user process, from its start to its end. */
+class UserProcess<Parent> {
+  readonly cells: CellScript[] = [];
+  comms: ReadonlyMap<string, string> = new Map();
+  readonly #child: ChildProcess;
+  readonly #toUser: Writable;
+  readonly #running = new Map<string, RunningCell<Parent>>();
+  readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #events: SessionOptions<Parent>["events"];
+  readonly #owner: Owner;
+  readonly #closed: Promise<void>;
+  #seq = 0;
+  #latest: Parent | undefined;
+  #lastRaw = 0;
+  #exiting: string | undefined;
+  #ending: string | undefined;
+  #fatal = "";
+
+  constructor(options: SessionOptions<Parent>, owner: Owner) {
+    this.#events = options.events;
+    this.#owner = owner;
+    this.#child = spawn(process.execPath, [...flags(), ...(options.execArgv ?? []), ENTRY], {
+      cwd: options.directory ?? process.cwd(),
+      env: {
+        ...process.env,
+        ...options.env,
+        ...(options.hotReload === false && { POLICYSCOPE_HOT_RELOAD: "0" }),
+      } as NodeJS.ProcessEnv,
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+      // Its own process group: a SIGINT from the terminal is P's to act upon.
+      detached: process.platform !== "win32",
+      windowsHide: true,
+    });
+    const [, stdout, stderr, fromUser, toUser] = this.#child.stdio as unknown as [
+      null,
+      Readable,
+      Readable,
+      Readable,
+      Writable,
+    ];
+    this.#toUser = toUser;
+    toUser.on("error", () => undefined);
+    const decoder = new FrameDecoder();
+    fromUser.on("data", (chunk: Buffer) => {
+      for (const frame of decoder.push(chunk)) {
+        if (frame.kind === "stream") this.#stream(frame.head as StreamHead, frame.buffers[0]?.toString() ?? "");
+        else this.#receive(frame.head as FromUser, frame.buffers);
+      }
+    });
+    fromUser.on("error", () => undefined);
+    this.#raw("stdout", stdout);
+    this.#raw("stderr", stderr);
+    this.#closed = new Promise((resolve) => {
+      this.#child.once("error", (error) => {
+        this.#gone(`it could not be started: ${error.message}`, null, null);
+        resolve();
+      });
+      this.#child.once("close", (code, signal) => {
+        this.#gone(undefined, code, signal);
+        resolve();
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
+    return new Promise((settle) => {
+      this.#running.set(request.id, { request, settle });
+      this.#latest = request.parent;
+      this.#send({ type: "execute", ...request });
+    });
+  }
+
+  async interrupt(): Promise<void> {
+    if (this.#running.size === 0) return;
+    await this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+  }
+
+  /** Send a request that has a reply. Rejects if U ends before. */
+  ask(request: (seq: number) => ToUser, buffers: readonly Uint8Array[] = []): Promise<unknown> {
+    const seq = ++this.#seq;
+    return new Promise((resolve, reject) => {
+      if (this.#ending !== undefined) {
+        reject(new Error(`the user process has ended: ${this.#ending}`));
+        return;
+      }
+      this.#asked.set(seq, { resolve, reject });
+      this.#send(request(seq), buffers);
+    });
+  }
+
+  /** End the process; its running cells end as errors that say why. */
+  async end(why: string): Promise<void> {
+    this.#ending ??= why;
+    this.#child.kill("SIGKILL");
+    await this.#closed;
+  }
+
+  #send(message: ToUser, buffers: readonly Uint8Array[] = []): void {
+    this.#toUser.write(messageFrame(message, buffers));
+  }
+
+  #receive(message: FromUser, buffers: readonly Uint8Array[]): void {
+    switch (message.type) {
+      case "ready":
+        return;
+      case "publish":
+        this.#events.publish({
+          msgType: message.msgType,
+          content: message.content,
+          metadata: message.metadata,
+          buffers,
+          parent: (message.parent as Parent | undefined) ?? undefined,
+        } satisfies Publish<Parent>);
+        return;
+      case "done":
+        void this.#done(message.id, message.outcome, message.children);
+        return;
+      case "input":
+        this.#input(message);
+        return;
+      case "cell":
+        this.cells.push(message.script);
+        if (this.cells.length > MAX_CELLS) this.cells.shift();
+        this.#events.cell?.(message.script);
+        return;
+      case "comms":
+        this.comms = new Map(message.open);
+        return;
+      case "interrupted":
+      case "handled":
+        this.#answer(message.seq, undefined);
+        return;
+      case "completed":
+        this.#answer(message.seq, message.matches);
+        return;
+      case "inspected":
+        this.#answer(message.seq, message.bundle);
+        return;
+      case "cdpResult":
+        if (message.error === undefined) this.#answer(message.seq, message.result);
+        else {
+          this.#asked.get(message.seq)?.reject(new Error(message.error));
+          this.#asked.delete(message.seq);
+        }
+        return;
+      case "cdpEvent":
+        this.#owner.cdpEvent(message.method, message.params);
+        return;
+      case "diagnostics":
+        this.#events.diagnosticsMode?.(message.mode);
+        return;
+      case "exiting":
+        this.#exiting = message.reason;
+        return;
+    }
+  }
+
+  #answer(seq: number, value: unknown): void {
+    this.#asked.get(seq)?.resolve(value);
+    this.#asked.delete(seq);
+  }
+
+  #stream(head: StreamHead, text: string): void {
+    this.#events.publish({
+      msgType: "stream",
+      content: { name: head.name, text },
+      metadata: {},
+      buffers: [],
+      parent: (head.parent as Parent | undefined) ?? undefined,
+    });
+  }
+
+  /** What U's child processes (or its native code) write to inherited descriptors belongs to the latest cell. */
+  #raw(name: "stdout" | "stderr", stream: Readable): void {
+    const decoder = new StringDecoder("utf8");
+    stream.on("data", (chunk: Buffer) => {
+      this.#lastRaw = performance.now();
+      const text = decoder.write(chunk);
+      if (name === "stderr") this.#fatal = (this.#fatal + text).slice(-4000);
+      if (text !== "") this.#stream({ name, parent: this.#latest }, text);
+    });
+    stream.on("error", () => undefined);
+  }
+
+  async #done(id: string, outcome: ExecuteOutcome, children: boolean): Promise<void> {
+    const cell = this.#running.get(id);
+    this.#running.delete(id);
+    if (children) {
+      do await new Promise((resolve) => setTimeout(resolve, CHILD_OUTPUT_QUIET_MS));
+      while (performance.now() - this.#lastRaw < CHILD_OUTPUT_QUIET_MS);
+    }
+    cell?.settle(outcome);
+  }
+
+  #input(message: Extract<FromUser, { type: "input" }>): void {
+    const { id, sync, prompt, password } = message;
+    this.#events.input({ prompt, password, parent: message.parent as Parent }).then(
+      (value) => this.#send({ type: "input", id, sync, value }),
+      (error: unknown) =>
+        this.#send({ type: "input", id, sync, error: error instanceof Error ? error.message : String(error) }),
+    );
+  }
+
+  #gone(problem: string | undefined, code: number | null, signal: string | null): void {
+    if (this.#ending === undefined || problem) {
+      const reason = problem ?? this.#exiting ?? explain(code, signal, this.#fatal);
+      this.#ending = reason;
+      this.#settleAll(reason);
+      this.#owner.died(reason, code, signal);
+    } else this.#settleAll(this.#ending);
+  }
+
+  #settleAll(reason: string): void {
+    for (const { settle } of this.#running.values()) {
+      const evalue = `the session ended while the cell ran: ${reason}`;
+      settle({
+        status: "error",
+        ename: "SessionEnded",
+        evalue,
+        traceback: [`\u001b[1;31mSessionEnded\u001b[0m: ${evalue}`],
+        died: true,
+      });
+    }
+    this.#running.clear();
+    for (const { reject } of this.#asked.values()) reject(new Error(`the user process has ended: ${reason}`));
+    this.#asked.clear();
+  }
+}
+
+/** What the exit of a process says, with the last words of its stderr. */
+function explain(code: number | null, signal: string | null, fatal: string): string {
+  if (/JavaScript heap out of memory|Allocation failed|FatalProcessOutOfMemory/.test(fatal)) {
+    return "out of memory: the JavaScript heap is full (give the kernel more with --max-old-space-size=MEGABYTES in NODE_OPTIONS)";
+  }
+  if (signal === "SIGKILL") return "it was killed (SIGKILL), perhaps by the system because memory ran out";
+  if (signal === "SIGABRT") return "it aborted (SIGABRT): process.abort() or a failed check in native code";
+  if (signal)
+    return `it was stopped by ${signal}${signal === "SIGSEGV" || signal === "SIGBUS" || signal === "SIGILL" ? ": a fault in native code" : ""}`;
+  if (code !== null && code >= 128) return `it ended with code ${code} (a signal or a failed check in native code)`;
+  return `it ended with code ${code}`;
+}
+
+function flags(): string[] {
+  return [...carrierFlags(), "--disable-warning=ExperimentalWarning"];
+}

@@ -1,0 +1,124 @@
+/**
+ * Carries a cell's `Work` through asynchronous code. Where Node keeps the context itself (AsyncContextFrame, Node 24, or 22 with a flag)
+ * this is AsyncLocalStorage. On older Nodes AsyncLocalStorage pushes every promise continuation on a native stack, and the process aborts
+ * when a continuation is terminated ("async hook stack has become corrupted"); so there it is done with hooks that push nothing.
+ */
+import { AsyncLocalStorage, createHook, executionAsyncResource } from "node:async_hooks";
+import type { Work } from "./context.js";
+
+interface Carrier {
+  run<T>(work: Work, body: () => T): T;
+  get(): Work | undefined;
+  of(promise: object): Work | undefined;
+  /** Forget what terminated code had entered. */
+  reset(): void;
+}
+
+/** Flags of U's node that the carrier relies on. */
+export function carrierFlags(): string[] {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return [
+    "--no-force-async-hooks-checks",
+    ...(major === 22 && minor >= 15 ? ["--experimental-async-context-frame"] : []),
+  ];
+}
+
+/** The carrier for this Node. */
+export function contextCarrier(): Carrier {
+  const major = Number(process.versions.node.split(".")[0]);
+  return major >= 24 || process.execArgv.includes("--experimental-async-context-frame")
+    ? frameCarrier()
+    : hookCarrier();
+}
+
+function frameCarrier(): Carrier {
+  const storage = new AsyncLocalStorage<Work>();
+  return {
+    run: (work, body) => storage.run(work, body),
+    get: () => storage.getStore(),
+    of: () => undefined,
+    reset: () => storage.enterWith(undefined as never),
+  };
+}
+
+function hookCarrier(): Carrier {
+  let entered: (Work | undefined)[] = [];
+  const get = (): Work | undefined => (entered.length > 0 ? entered.at(-1) : Stamp.of(executionAsyncResource()));
+  createHook({
+    init(_id, _type, _trigger, resource) {
+      Stamp.put(resource, get());
+    },
+  }).enable();
+  const native = asyncWrap();
+  if (native) {
+    native.async_hook_fields[native.constants.kCheck] = 0;
+    // In place of the promise hooks that createHook has just set.
+    native.setPromiseHooks(
+      (promise) => Stamp.put(promise, get()),
+      (promise) => entered.push(Stamp.of(promise)),
+      () => entered.pop(),
+      undefined,
+    );
+  }
+  return {
+    run(work, body) {
+      entered.push(work);
+      try {
+        return body();
+      } finally {
+        entered.pop();
+      }
+    },
+    get,
+    of: (promise) => Stamp.of(promise),
+    reset() {
+      entered = [];
+      native?.clearAsyncIdStack();
+    },
+  };
+}
+
+const Given = class {
+  constructor(given: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: this is how a private field gets onto an object of another class, where nobody sees it
+    return given;
+  }
+};
+
+/** Puts a value on any object, invisibly and without the cost that a WeakMap has per promise. */
+class Stamp extends Given {
+  #work: Work | undefined;
+  private constructor(target: object, work: Work | undefined) {
+    super(target);
+    this.#work = work;
+  }
+  static put(target: object, work: Work | undefined): void {
+    if (#work in target) (target as Stamp).#work = work;
+    else new Stamp(target, work);
+  }
+  static of(target: object): Work | undefined {
+    return #work in target ? (target as Stamp).#work : undefined;
+  }
+}
+
+type PromiseHook = ((promise: object) => unknown) | undefined;
+
+interface AsyncWrap {
+  readonly async_hook_fields: Uint32Array;
+  readonly constants: { readonly kCheck: number };
+  clearAsyncIdStack(): void;
+  setPromiseHooks(init: PromiseHook, before: PromiseHook, after: PromiseHook, resolve: PromiseHook): void;
+}
+
+/** Node's own switches: of the check that aborts (which enabling a hook turns on whatever the flag says) and of V8's promise hooks. */
+function asyncWrap(): AsyncWrap | undefined {
+  const quiet = process.noDeprecation;
+  try {
+    process.noDeprecation = true;
+    return (process as unknown as { binding(name: string): AsyncWrap }).binding("async_wrap");
+  } catch {
+    return undefined;
+  } finally {
+    process.noDeprecation = quiet ?? false;
+  }
+}

@@ -1,0 +1,170 @@
+/** Comms between cells and front ends, both ways, with binary buffers. */
+import { randomUUID } from "node:crypto";
+import type { ToUser } from "../messages.js";
+import { within } from "./context.js";
+import { describeError } from "./errors.js";
+import { publish, send } from "./output.js";
+import { newWork } from "./work.js";
+
+/** Data beside the JSON of a comm message. */
+export interface CommOptions {
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly buffers?: readonly (ArrayBuffer | ArrayBufferView)[];
+}
+
+/** A message that came over a comm. */
+export interface CommEvent {
+  readonly data: unknown;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly buffers: readonly DataView[];
+}
+
+type Listener = (event: CommEvent) => void | Promise<void>;
+type TargetHandler = (comm: Comm, open: CommEvent) => void | Promise<void>;
+
+const open = new Map<string, Comm>();
+const targets = new Map<string, TargetHandler>();
+
+/** One end of an open comm. */
+export class Comm {
+  readonly #messages = new Set<Listener>();
+  readonly #closes = new Set<Listener>();
+
+  constructor(
+    readonly target: string,
+    readonly id: string,
+  ) {}
+
+  /** Send data to the front end. */
+  send(data: unknown = {}, options: CommOptions = {}): void {
+    if (!open.has(this.id)) throw new Error(`the comm ${this.id} (${this.target}) is closed: open a new one`);
+    publish(
+      "comm_msg",
+      { comm_id: this.id, data },
+      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
+    );
+  }
+
+  /** Close it on both sides. Closing twice is no error. */
+  close(data: unknown = {}, options: CommOptions = {}): void {
+    if (!open.delete(this.id)) return;
+    publish(
+      "comm_close",
+      { comm_id: this.id, data },
+      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
+    );
+    tellOpen();
+  }
+
+  /** Call `listener` for each message from the front end. Returns the function that stops it. */
+  onMessage(listener: Listener): () => void {
+    this.#messages.add(listener);
+    return () => this.#messages.delete(listener);
+  }
+
+  /** Call `listener` when the front end closes the comm. */
+  onClose(listener: Listener): () => void {
+    this.#closes.add(listener);
+    return () => this.#closes.delete(listener);
+  }
+
+  /** @internal Hand an event to the listeners. */
+  async deliver(kind: "message" | "close", event: CommEvent): Promise<void> {
+    for (const listener of kind === "message" ? this.#messages : this.#closes) await listener(event);
+  }
+}
+
+/** What cells see as `Jupyter.comms`. */
+export const comms = {
+  /** Open a comm to `target` in the front end. */
+  open(target: string, data: unknown = {}, options: CommOptions & { readonly id?: string } = {}): Comm {
+    if (typeof target !== "string" || target === "")
+      throw new TypeError(`the target of a comm is a non-empty string, not ${JSON.stringify(target)}`);
+    const comm = new Comm(target, options.id ?? randomUUID());
+    open.set(comm.id, comm);
+    publish(
+      "comm_open",
+      { comm_id: comm.id, target_name: target, data },
+      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
+    );
+    tellOpen();
+    return comm;
+  },
+  /** Take comms that the front end opens to `target`. Returns the function that stops taking them. */
+  register(target: string, handler: TargetHandler): () => void {
+    targets.set(target, handler);
+    return () => {
+      if (targets.get(target) === handler) targets.delete(target);
+    };
+  },
+};
+
+function bytesOf(buffers: CommOptions["buffers"] = []): Uint8Array[] {
+  return buffers.map((b) =>
+    ArrayBuffer.isView(b) ? new Uint8Array(b.buffer, b.byteOffset, b.byteLength) : new Uint8Array(b),
+  );
+}
+
+function tellOpen(): void {
+  send({ type: "comms", open: [...open.values()].map((comm) => [comm.id, comm.target] as const) });
+}
+
+/** Handle a comm message of a front end. Output of its handlers belongs to that message. */
+export async function handleComm(
+  message: Extract<ToUser, { type: "comm" }>,
+  buffers: readonly Uint8Array[],
+): Promise<void> {
+  const work = newWork({
+    id: `comm ${message.seq}`,
+    parent: message.parent,
+    executionCount: 0,
+    silent: false,
+    allowStdin: false,
+  });
+  const {
+    comm_id: id,
+    target_name: target,
+    data,
+  } = message.content as { comm_id: string; target_name?: string; data?: unknown };
+  const event: CommEvent = {
+    data: data ?? {},
+    metadata: message.metadata,
+    buffers: buffers.map((b) => new DataView(b.slice().buffer)),
+  };
+  try {
+    await within(work, async () => {
+      if (message.msgType === "comm_open") await accept(String(target), id, event);
+      else {
+        const comm = open.get(id);
+        if (!comm) {
+          if (message.msgType === "comm_msg") publish("comm_close", { comm_id: id, data: {} }, { work });
+        } else if (message.msgType === "comm_msg") await comm.deliver("message", event);
+        else {
+          open.delete(id);
+          tellOpen();
+          await comm.deliver("close", event);
+        }
+      }
+    });
+  } catch (error) {
+    publish("error", describeError(error), { work });
+  }
+  send({ type: "handled", seq: message.seq });
+}
+
+async function accept(target: string, id: string, event: CommEvent): Promise<void> {
+  const handler = targets.get(target);
+  if (!handler) {
+    publish("comm_close", { comm_id: id, data: { error: `no comm target ${JSON.stringify(target)} is registered` } });
+    return;
+  }
+  const comm = new Comm(target, id);
+  open.set(id, comm);
+  tellOpen();
+  try {
+    await handler(comm, event);
+  } catch (error) {
+    comm.close({});
+    throw error;
+  }
+}

@@ -1,0 +1,173 @@
+/** Runs cells: rewriting, the race between a cell and its interrupt, the value of its last expression, and the reply. */
+import { Script } from "node:vm";
+import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrite.js";
+import type { ExecuteOutcome } from "../handle.js";
+import type { ToUser } from "../messages.js";
+import { bundleOf, isDisplayResult } from "../rich/display.js";
+import { prepareBindings } from "./bindings.js";
+import { InterruptedError, type Work, within } from "./context.js";
+import { describeError, rememberCell, syntaxErrorOf } from "./errors.js";
+import { publish, send } from "./output.js";
+import { newWork } from "./work.js";
+
+type Execute = Extract<ToUser, { type: "execute" }>;
+type Ended = { readonly value: readonly unknown[] } | { readonly error: unknown };
+
+interface Running {
+  readonly work: Work;
+  /** Settle the cell, once; the first to come wins. */
+  end(ended: Ended): void;
+}
+
+const running = new Map<string, Running>();
+const timesRun = new Map<number, number>();
+
+/**
+ * Run a cell. Returns at its first await; nothing here may rely on the rest of this call: a termination unwinds it whole,
+ * and `interruptCells` then ends the cell through `running`.
+ */
+export function execute(request: Execute): void {
+  const work = newWork(request);
+  let phase: "running" | "finishing" | "done" = "running";
+  const done = (outcome: ExecuteOutcome): void => {
+    if (phase === "done") return;
+    phase = "done";
+    running.delete(request.id);
+    send({ type: "done", id: request.id, outcome, children: work.children });
+  };
+  const fail = (error: unknown): void => {
+    if (phase === "done") return;
+    const described = describeError(error);
+    if (!request.silent) publish("error", described, { work });
+    done({ status: "error", ...described, died: false });
+  };
+  const end = (ended: Ended): void => {
+    if ("error" in ended) {
+      fail(ended.error);
+      return;
+    }
+    if (phase !== "running") return;
+    phase = "finishing";
+    within(work, () => {
+      finish(request, work, ended.value).then(done, fail);
+    });
+  };
+  running.set(request.id, { work, end });
+  within(work, () => {
+    try {
+      const result = start(request, work);
+      if (result instanceof Promise) {
+        result.then(
+          (value) => end({ value: value ?? [] }),
+          (error: unknown) => end({ error }),
+        );
+      } else end({ value: result ?? [] });
+    } catch (error) {
+      end({ error });
+    }
+  });
+}
+
+type Result = readonly unknown[] | undefined;
+
+function start(request: Execute, work: Work): Result | Promise<Result> {
+  if (needsMagics(request.code)) {
+    return import("../magics/magics.js").then(({ runWithMagics }) =>
+      runWithMagics(request.code, (code) => runCode(code, request), work),
+    );
+  }
+  return runCode(request.code, request);
+}
+
+/** Only a line that begins with one of these, or ends in `?`, can be a magic: the parser of magics is not even loaded for others. */
+function needsMagics(code: string): boolean {
+  return /^[ \t]*(?:%|!|\?)|\?[ \t]*$/m.test(code);
+}
+
+/** Run TypeScript as part of a cell. */
+export function runCode(code: string, request: { executionCount: number; cellId?: string }): Result | Promise<Result> {
+  const url = nameOf(request.executionCount);
+  let cell: RewrittenCell;
+  try {
+    cell = rewriteCell(code);
+  } catch (error) {
+    if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
+    throw error;
+  }
+  rememberCell(url, code, cell);
+  send({
+    type: "cell",
+    script: {
+      executionCount: request.executionCount,
+      url,
+      code,
+      ...(cell.map && { sourceMap: JSON.stringify(cell.map) }),
+      ...(request.cellId !== undefined && { cellId: request.cellId }),
+    },
+  });
+  prepareBindings(cell);
+  const script = new Script(cell.script, { filename: url, columnOffset: -cell.prefix });
+  const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
+  return body();
+}
+
+function nameOf(executionCount: number): string {
+  const times = (timesRun.get(executionCount) ?? 0) + 1;
+  timesRun.set(executionCount, times);
+  return times === 1 ? `Cell In[${executionCount}]` : `Cell In[${executionCount}]#${times}`;
+}
+
+async function finish(request: Execute, work: Work, value: readonly unknown[]): Promise<ExecuteOutcome> {
+  while (work.pending.size > 0) await Promise.all(work.pending);
+  const last = (work.marked ?? value)[0];
+  if (last !== undefined && !request.silent && !isDisplayResult(last)) {
+    const { data, metadata } = await bundleOf(last);
+    publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work });
+  }
+  const userExpressions: Record<string, unknown> = {};
+  for (const [name, expression] of Object.entries(request.userExpressions))
+    userExpressions[name] = await evaluate(expression);
+  return { status: "ok", userExpressions, payload: work.payload };
+}
+
+async function evaluate(expression: string): Promise<unknown> {
+  try {
+    const result = await runCode(expression, { executionCount: 0 });
+    const { data, metadata } = await bundleOf(result?.[0]);
+    return { status: "ok", data, metadata };
+  } catch (error) {
+    return { status: "error", ...describeError(error) };
+  }
+}
+
+/** How long a cell that looks at the abort signal may take to stop by itself. */
+const GRACE_MS = 1000;
+
+/**
+ * Stop every running cell: abort its signal, give it time if it has taken that signal, then let go of it. Called on the event loop, so
+ * whatever JavaScript was running has ended or was terminated by the watchdog.
+ */
+export function interruptCells(seq: number): void {
+  const cells = [...running.values()];
+  const reason = new InterruptedError();
+  for (const { work } of cells) work.abort.abort(reason);
+  const patient = cells.filter(({ work }) => work.signalTaken);
+  const stillRunning = (some: readonly Running[]): boolean => some.some(({ work }) => running.has(work.id));
+  const deadline = performance.now() + GRACE_MS;
+  // Plain macrotasks: a termination may have emptied the microtask queue.
+  const wait = (): void => {
+    if (stillRunning(patient) && performance.now() < deadline) {
+      setTimeout(wait, 5);
+      return;
+    }
+    for (const cell of cells) {
+      cell.work.interrupted = true;
+      for (const stop of cell.work.running) stop();
+      cell.work.running.clear();
+      cell.end({ error: reason });
+    }
+    send({ type: "interrupted", seq });
+  };
+  if (patient.length > 0) setTimeout(wait, 1);
+  else setImmediate(wait);
+}

@@ -1,0 +1,82 @@
+/** The names that a cell sees beside JavaScript's and Node's own. */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { RUNTIME } from "../cell/rewrite.js";
+import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
+import { display, displayables } from "../rich/display.js";
+import { freeze } from "./bindings.js";
+import { comms } from "./comms.js";
+import { currentWork, ownWork } from "./context.js";
+import { installGuards } from "./guards.js";
+import { inputAsync, promptSync } from "./input.js";
+import { criticalSection, send } from "./output.js";
+
+/** Define them. All may be shadowed by a cell's own declarations. */
+export function installGlobals(): void {
+  hidden(RUNTIME, {
+    freeze,
+    fn: nameFunction,
+    static: staticImport,
+    import: notebookImport,
+    get meta() {
+      return notebookMeta();
+    },
+    value: (value: unknown) => {
+      const work = currentWork();
+      if (work) work.marked = [value];
+      return value;
+    },
+  });
+  hidden("display", display);
+  hidden("prompt", (text: unknown = "", options: { password?: boolean } = {}) =>
+    promptSync(String(text), options?.password === true),
+  );
+  hidden("input", (text: unknown = "", options: { password?: boolean } = {}) =>
+    inputAsync(String(text), options?.password === true),
+  );
+  hidden("Jupyter", Object.freeze({ comms, display, ...displayables }));
+  lazily("require", () => createRequire(join(process.cwd(), "notebook.ts")));
+  Object.defineProperty(globalThis, Symbol.for("Jupyter.abortSignal"), {
+    get: () => {
+      const work = currentWork();
+      if (work) work.signalTaken = true;
+      return work?.abort.signal;
+    },
+    configurable: true,
+  });
+  Object.defineProperty(globalThis, Symbol.for("Jupyter.criticalSection"), {
+    value: criticalSection,
+    configurable: true,
+  });
+  installGuards();
+  const ending = process as unknown as { reallyExit(code?: number): never };
+  const exit = ending.reallyExit;
+  ending.reallyExit = (code?: number) => {
+    const work = ownWork() ?? currentWork();
+    const where = /Cell In\[\d+\]\S*\d/.exec(new Error().stack ?? "")?.[0];
+    send({
+      type: "exiting",
+      reason: `process.exit(${code ?? 0}) was called${work ? ` ${where ? `at ${where}` : `by cell In[${work.executionCount}]`}` : ""}`,
+    });
+    return exit.call(process, code);
+  };
+}
+
+function hidden(name: string, value: unknown): void {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+}
+
+function lazily(name: string, make: () => unknown): void {
+  Object.defineProperty(globalThis, name, {
+    get: make,
+    set: (value) => hidden(name, value),
+    configurable: true,
+    enumerable: false,
+  });
+}
+
+/** A top-level function was renamed so that its name means the newest binding; give it its own name back. */
+function nameFunction(name: string, made: object): object {
+  Object.defineProperty(made, "name", { value: name, configurable: true });
+  return made;
+}

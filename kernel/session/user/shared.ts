@@ -1,0 +1,91 @@
+/**
+ * Memory that U's main thread and its watchdog share. The watchdog terminates JavaScript only outside critical sections, so that a
+ * frame is never half written and a commit never half made; it also drains stream text while the main thread is busy.
+ */
+import { writeSync } from "node:fs";
+
+/** Descriptor on which U writes frames to P (blocking, so that a flood waits for its reader). */
+export const TO_P = 3;
+/** Descriptor on which U's watchdog reads frames from P. */
+export const FROM_P = 4;
+
+/** Slots of `Shared.control`. */
+export const slot = {
+  /** Depth of critical sections on the main thread. */
+  critical: 0,
+  /** 1 while the watchdog is about to terminate, or is terminating, the main thread. */
+  terminating: 1,
+  /** Spin lock of the stream text and of the pipe to P. */
+  lock: 2,
+  /** Bytes of the stream frame under construction; 0: none. */
+  length: 3,
+  /** Relayed messages that the main thread has taken. */
+  received: 4,
+  /** The last interrupt that the main thread's event loop has seen. */
+  seen: 5,
+  /** Bumped when an answer to a blocking prompt lies in the port. */
+  answer: 6,
+  /** Depth of synchronous child processes. */
+  syncChild: 7,
+} as const;
+
+const CONTROL_BYTES = 64;
+/** Room for one stream frame. */
+export const STREAM_BYTES = 1 << 16;
+
+/** The shared memory. */
+export interface Shared {
+  readonly memory: SharedArrayBuffer;
+  readonly control: Int32Array<SharedArrayBuffer>;
+  readonly stream: Uint8Array<SharedArrayBuffer>;
+}
+
+/** New shared memory, or a view of the one that the other thread made. */
+export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL_BYTES + STREAM_BYTES)): Shared {
+  return {
+    memory,
+    control: new Int32Array(memory, 0, CONTROL_BYTES / 4),
+    stream: new Uint8Array(memory, CONTROL_BYTES),
+  };
+}
+
+/** Hold off termination (main thread). Waits while the watchdog is terminating: then it never returns. */
+export function enterCritical({ control }: Shared): void {
+  for (;;) {
+    Atomics.add(control, slot.critical, 1);
+    if (Atomics.load(control, slot.terminating) === 0) return;
+    Atomics.sub(control, slot.critical, 1);
+    Atomics.wait(control, slot.terminating, 1, 100);
+  }
+}
+
+/** Allow termination again. */
+export function leaveCritical({ control }: Shared): void {
+  Atomics.sub(control, slot.critical, 1);
+}
+
+/** Take the lock if it is free. */
+export function tryLock({ control }: Shared): boolean {
+  return Atomics.compareExchange(control, slot.lock, 0, 1) === 0;
+}
+
+/** Give the lock back. */
+export function unlock({ control }: Shared): void {
+  Atomics.store(control, slot.lock, 0);
+  Atomics.notify(control, slot.lock, 1);
+}
+
+/** Write all bytes to P. Blocks while P's pipe is full; a vanished P is no error: U is about to be ended. */
+export function writeAll(bytes: Uint8Array): void {
+  let at = 0;
+  while (at < bytes.length) {
+    try {
+      at += writeSync(TO_P, bytes, at, bytes.length - at);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EAGAIN" || code === "EINTR") continue;
+      if (code === "EPIPE" || code === "EBADF" || code === "ECONNRESET") return;
+      throw error;
+    }
+  }
+}

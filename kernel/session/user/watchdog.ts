@@ -1,0 +1,226 @@
+/**
+ * U's second thread. It reads what P sends and relays it, so it can act while the main thread is busy: it terminates JavaScript on an
+ * interrupt, drains stream text, hands over the answer to a blocking prompt, speaks the DevTools protocol, and ends U when P is gone.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { Session } from "node:inspector";
+import { Socket } from "node:net";
+import { type MessagePort, workerData } from "node:worker_threads";
+import { FrameDecoder, messageFrame, sealStream } from "../frames.js";
+import type { FromUser, ToUser } from "../messages.js";
+import { FROM_P, shared, slot, tryLock, unlock, writeAll } from "./shared.js";
+
+/** ES2024, in every Node we support, not yet in the library types. */
+const { waitAsync } = Atomics as unknown as {
+  waitAsync(
+    array: Int32Array,
+    index: number,
+    value: number,
+  ): { async: true; value: Promise<string> } | { async: false; value: string };
+};
+
+const { memory, port } = workerData as { memory: SharedArrayBuffer; port: MessagePort };
+const state = shared(memory);
+const { control } = state;
+const DRAIN_MS = 40;
+/** An event loop that has not seen an interrupt after this long is taken to be blocked. */
+const BLOCKED_MS = 8;
+/** A commit may hold off termination for so long. */
+const CRITICAL_MS = 10_000;
+
+const asyncChildren = new Set<number>();
+let posted = 0;
+const unseen = new Map<number, { message: unknown; buffers: readonly Uint8Array[] }>();
+
+watchStreams();
+port.on("message", (message: { spawned?: number; exited?: number }) => {
+  if (message.spawned) asyncChildren.add(message.spawned);
+  if (message.exited) asyncChildren.delete(message.exited);
+});
+port.unref();
+
+const socket = new Socket({ fd: FROM_P, readable: true, writable: false });
+const decoder = new FrameDecoder();
+socket.on("data", (chunk: Buffer) => {
+  for (const frame of decoder.push(chunk)) receive(frame.head as ToUser, frame.buffers);
+});
+const gone = (): void => {
+  process.kill(process.pid, "SIGKILL");
+};
+socket.on("end", gone);
+socket.on("error", gone);
+
+function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
+  switch (message.type) {
+    case "cdp":
+      cdp(message.seq, message.method, message.params);
+      return;
+    case "interrupt":
+      relay(message, buffers);
+      void interrupt(message.seq);
+      return;
+    default:
+      relay(message, buffers);
+  }
+}
+
+/** Post to the main thread. What it has not taken is kept: a termination that hits the delivery itself loses the message. */
+function relay(message: unknown, buffers: readonly Uint8Array[]): void {
+  for (const index of unseen.keys()) {
+    if (index >= Atomics.load(control, slot.received)) break;
+    unseen.delete(index);
+  }
+  unseen.set(posted, { message, buffers });
+  port.postMessage({ index: posted, message, buffers });
+  posted++;
+  // A prompt that blocks the main thread looks at the port itself.
+  Atomics.add(control, slot.answer, 1);
+  Atomics.notify(control, slot.answer);
+}
+
+async function interrupt(seq: number): Promise<void> {
+  const seen = (): boolean => Atomics.load(control, slot.seen) >= seq;
+  await until(seen, BLOCKED_MS);
+  let round = 0;
+  while (!seen()) {
+    if (Atomics.load(control, slot.syncChild) > 0)
+      signalSyncChildren(round < 3 ? "SIGINT" : round < 6 ? "SIGTERM" : "SIGKILL");
+    await terminate(seen);
+    await until(seen, round < 4 ? 25 : 200);
+    round++;
+  }
+}
+
+async function terminate(seen: () => boolean): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    Atomics.store(control, slot.terminating, 1);
+    if (Atomics.load(control, slot.critical) === 0 || performance.now() - started > CRITICAL_MS) break;
+    Atomics.store(control, slot.terminating, 0);
+    Atomics.notify(control, slot.terminating);
+    await pause(1);
+    if (seen()) return;
+  }
+  if (!seen()) await terminateExecution();
+  Atomics.store(control, slot.critical, 0);
+  Atomics.store(control, slot.lock, 0);
+  Atomics.store(control, slot.terminating, 0);
+  Atomics.notify(control, slot.terminating);
+  redeliver();
+}
+
+/** Messages whose delivery the termination may have hit are posted again; the main thread drops the ones it has. */
+function redeliver(): void {
+  setTimeout(() => {
+    const received = Atomics.load(control, slot.received);
+    for (const [index, entry] of unseen) if (index >= received) port.postMessage({ index, ...entry });
+  }, 20);
+}
+
+function terminateExecution(): Promise<void> {
+  const session = new Session();
+  session.connectToMainThread();
+  if (paused) debug?.post("Debugger.resume", { terminateOnResume: true }, () => undefined);
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      session.disconnect();
+      resolve();
+    };
+    const timer = setTimeout(end, 100);
+    session.post("Runtime.terminateExecution", end);
+  });
+}
+
+function signalSyncChildren(signal: NodeJS.Signals): void {
+  for (const pid of childrenOf(process.pid)) {
+    if (asyncChildren.has(pid)) continue;
+    for (const target of [...descendants(pid), pid]) {
+      try {
+        process.kill(target, signal);
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+  }
+}
+
+function descendants(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [...descendants(child), child]);
+}
+
+/** Children of a process. From /proc; where there is none (macOS, Windows) none are known and the wait lasts until the child ends. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+      .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" "))
+      .filter((text) => text !== "")
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Every 40 ms while there is stream text, write it out; a main thread that holds the lock is not waited for. */
+function watchStreams(): void {
+  const armed = (): void => {
+    setTimeout(() => {
+      if (tryLock(state)) {
+        drain();
+        unlock(state);
+        arm();
+      } else armed();
+    }, DRAIN_MS);
+  };
+  const arm = (): void => {
+    const waiting = waitAsync(control, slot.length, 0);
+    if (waiting.async) void waiting.value.then(armed);
+    else armed();
+  };
+  arm();
+}
+
+function drain(): void {
+  const length = Atomics.load(control, slot.length);
+  if (length === 0) return;
+  sealStream(state.stream, length);
+  writeAll(state.stream.subarray(0, length));
+  Atomics.store(control, slot.length, 0);
+}
+
+let debug: Session | undefined;
+let paused = false;
+function cdp(seq: number, method: string, params: Readonly<Record<string, unknown>>): void {
+  if (!debug) {
+    debug = new Session();
+    debug.connectToMainThread();
+    debug.on("inspectorNotification", (event: { method: string; params: Record<string, unknown> }) => {
+      if (event.method === "Debugger.paused") paused = true;
+      if (event.method === "Debugger.resumed") paused = false;
+      send({ type: "cdpEvent", method: event.method, params: event.params ?? {} });
+    });
+  }
+  debug.post(method, { ...params }, (error, result) => {
+    if (error) send({ type: "cdpResult", seq, error: error.message });
+    else send({ type: "cdpResult", seq, result });
+  });
+}
+
+let sending = Promise.resolve();
+function send(message: FromUser): void {
+  const frame = messageFrame(message);
+  sending = sending.then(async () => {
+    while (!tryLock(state)) await pause(1);
+    writeAll(frame);
+    unlock(state);
+  });
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function until(condition: () => boolean, milliseconds: number): Promise<void> {
+  const end = performance.now() + milliseconds;
+  while (!condition() && performance.now() < end) await pause(1);
+}
