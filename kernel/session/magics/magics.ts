@@ -1,5 +1,5 @@
 /** The few line and cell magics that Jupyter people expect. */
-import type { Work } from "../user/context.js";
+import type { Work } from "../user/work.js";
 
 type Result = readonly unknown[] | undefined;
 

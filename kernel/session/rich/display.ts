@@ -1,8 +1,9 @@
 /** How values show themselves: mime bundles, by symbol or by what they are, and the global `display`. */
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
-import { currentWork, InterruptedError } from "../user/context.js";
+import { currentWork } from "../user/context.js";
 import { publish, writeStream } from "../user/output.js";
+import { InterruptedError } from "../user/work.js";
 
 /** A method under this symbol returns a mime bundle or a promise of one. */
 export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;

@@ -4,7 +4,7 @@
  * when a continuation is terminated ("async hook stack has become corrupted"); so there it is done with hooks that push nothing.
  */
 import { AsyncLocalStorage, createHook, executionAsyncResource } from "node:async_hooks";
-import type { Work } from "./context.js";
+import type { Work } from "./work.js";
 
 interface Carrier {
   run<T>(work: Work, body: () => T): T;

@@ -4,8 +4,9 @@ import { findSourceMap } from "node:module";
 import { inspect } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
-import { currentWork, InterruptedError, type Work, workOfPromise } from "./context.js";
+import { currentWork, workOfPromise } from "./context.js";
 import { publish } from "./output.js";
+import { InterruptedError, type Work } from "./work.js";
 
 interface KnownCell {
   readonly code: string;

@@ -5,10 +5,10 @@ import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
 import { bundleOf, isDisplayResult } from "../rich/display.js";
 import { prepareBindings } from "./bindings.js";
-import { InterruptedError, type Work, within } from "./context.js";
+import { within } from "./context.js";
 import { describeError, rememberCell, syntaxErrorOf } from "./errors.js";
 import { publish, send } from "./output.js";
-import { newWork } from "./work.js";
+import { InterruptedError, newWork, type Work } from "./work.js";
 
 type Execute = Extract<ToUser, { type: "execute" }>;
 type Ended = { readonly value: readonly unknown[] } | { readonly error: unknown };

@@ -1,5 +1,6 @@
 /** Timers and child processes know their cell, so that interrupting it stops them too. */
-import { currentWork, InterruptedError, ownWork } from "./context.js";
+import { currentWork, ownWork } from "./context.js";
+import { InterruptedError } from "./work.js";
 
 /** Wrap the global timers. Those that a cell starts are cleared when it is interrupted; its left-over code can start no new ones. */
 export function installGuards(): void {

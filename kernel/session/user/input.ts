@@ -1,10 +1,11 @@
 /** Asking the front end for a line: `prompt` blocks this thread, `input` does not. */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { ToUser } from "../messages.js";
-import { currentWork, InterruptedError } from "./context.js";
+import { currentWork } from "./context.js";
 import { send } from "./output.js";
 import type { Relayed } from "./relay.js";
 import { type Shared, slot } from "./shared.js";
+import { InterruptedError } from "./work.js";
 
 type Input = Extract<ToUser, { type: "input" }>;
 

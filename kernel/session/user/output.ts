@@ -2,8 +2,9 @@
 import { messageFrame, sealStream, streamFrameStart } from "../frames.js";
 import type { PublishType } from "../handle.js";
 import type { FromUser } from "../messages.js";
-import { currentWork, InterruptedError, type Work } from "./context.js";
+import { currentWork } from "./context.js";
 import { enterCritical, leaveCritical, type Shared, STREAM_BYTES, slot, tryLock, unlock, writeAll } from "./shared.js";
+import { InterruptedError, type Work } from "./work.js";
 
 let state: Shared;
 const encoder = new TextEncoder();

@@ -1,5 +1,38 @@
-/** Making the `Work` of a request. */
-import type { Work } from "./context.js";
+/** What the process knows of a piece of work: a cell, or the handling of a comm message. */
+
+/** A running or finished cell, or the handling of a comm message, as its own work sees it. */
+export interface Work {
+  /** Message id of the request. */
+  readonly id: string;
+  /** Header of the request: travels with everything that the work publishes. */
+  readonly parent: unknown;
+  readonly executionCount: number;
+  readonly silent: boolean;
+  readonly allowStdin: boolean;
+  readonly abort: AbortController;
+  /** Its code has looked at the abort signal, so an interrupt gives it time to stop by itself. */
+  signalTaken: boolean;
+  /** Set when the cell was stopped: its left-over work may not print or start timers. */
+  interrupted: boolean;
+  /** Stop functions of timers and child processes that this work started and that may still be alive. */
+  readonly running: Set<() => void>;
+  /** Displays that are still describing themselves: the cell ends after them. */
+  readonly pending: Set<Promise<unknown>>;
+  /** The last expression's value where the cell's function does not return it. */
+  marked?: readonly unknown[];
+  /** The cell started a child process: its inherited output may come after the cell's end. */
+  children: boolean;
+  /** Pager and input payloads of the reply. */
+  readonly payload: Readonly<Record<string, unknown>>[];
+}
+
+/** Thrown in a cell that was interrupted; Jupyter people know it as KeyboardInterrupt. */
+export class InterruptedError extends Error {
+  override name = "KeyboardInterrupt";
+  constructor(message = "the cell was interrupted") {
+    super(message);
+  }
+}
 
 /** The work of a cell (or of a comm message) that starts now. */
 export function newWork(request: {
