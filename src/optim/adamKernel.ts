@@ -1,3 +1,5 @@
+import { type AdamLoop, adamLoop, CHUNK } from "./simd.js";
+
 /** One tensor's Adam step. Arrays have equal lengths; outputs may be the inputs themselves. */
 export interface AdamStep {
   readonly param: Float32Array;
@@ -24,8 +26,49 @@ export interface AdamStep {
   readonly epsilon: number;
 }
 
-/** Takes one Adam step of one tensor, in plain TypeScript. */
+/**
+ * Takes one Adam step of one tensor. Without `amsgrad` the arithmetic is float32, as PyTorch's, in a WebAssembly loop
+ * where there is one; else {@link adamStepPlain}.
+ */
 export function adamStep(step: AdamStep): void {
+  loop ??= adamLoop() ?? "missing";
+  if (loop === "missing" || step.amsgrad !== undefined) adamStepPlain(step);
+  else adamStepSimd(step, loop);
+}
+
+let loop: AdamLoop | "missing" | undefined;
+
+function adamStepSimd(step: AdamStep, { p, m, v, g, run }: AdamLoop): void {
+  const { param, gradient, outParam, outM, outV } = step;
+  for (let start = 0; start < param.length; start += CHUNK) {
+    const end = Math.min(start + CHUNK, param.length);
+    const count = end - start;
+    p.set(param.subarray(start, end));
+    g.set(gradient.subarray(start, end));
+    if (step.m === undefined) m.fill(0, 0, count);
+    else m.set(step.m.subarray(start, end));
+    if (step.v === undefined) v.fill(0, 0, count);
+    else v.set(step.v.subarray(start, end));
+    run(
+      count,
+      step.gradientScale,
+      step.l2,
+      step.shrink,
+      1 - step.beta1,
+      step.beta2,
+      1 - step.beta2,
+      step.stepSize,
+      step.inverseSqrtCorrection2,
+      step.epsilon,
+    );
+    outParam.set(count === CHUNK ? p : p.subarray(0, count), start);
+    outM.set(count === CHUNK ? m : m.subarray(0, count), start);
+    outV.set(count === CHUNK ? v : v.subarray(0, count), start);
+  }
+}
+
+/** Takes one Adam step of one tensor in plain TypeScript, rounding only results to float32. */
+export function adamStepPlain(step: AdamStep): void {
   const { param, gradient, outParam, outM, outV, gradientScale, l2, shrink, beta1, beta2 } = step;
   const { stepSize, inverseSqrtCorrection2, epsilon, amsgrad } = step;
   const length = param.length;
