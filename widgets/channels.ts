@@ -83,7 +83,8 @@ export const channels: readonly Channel[] = [
     key: "advantage",
     label: "advantage",
     unit: "standard deviations",
-    explains: "how much better than expected it went from here; orange tokens are made likelier, purple ones less likely",
+    explains:
+      "how much better than expected it went from here; orange tokens are made likelier, purple ones less likely",
     kind: "diverging",
     center: 0,
     from: "advantage",
@@ -136,10 +137,10 @@ export function formatNumber(x: number, digits = 3): string {
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   const size = Math.abs(x);
   const text =
-    size !== 0 && size < 0.5 * 10 ** -digits
+    digits >= 3 && size !== 0 && size < 0.5 * 10 ** -digits
       ? size.toExponential(1)
       : size >= 10_000
         ? size.toPrecision(5)
         : size.toFixed(size >= 100 ? Math.min(1, digits) : digits);
-  return x < 0 ? `−${text}` : text;
+  return x < 0 && Number(text) !== 0 ? `−${text}` : text;
 }

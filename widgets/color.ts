@@ -42,7 +42,10 @@ export function css([r, g, b]: RGB): string {
 export function parseColor(text: string): RGB | undefined {
   const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(text.trim());
   if (hex) return hex.slice(1).map((part) => Number.parseInt(part, 16)) as unknown as RGB;
-  const parts = /^rgba?\(([^)]*)\)$/.exec(text.trim())?.[1]?.split(/[\s,/]+/).map(Number);
+  const parts = /^rgba?\(([^)]*)\)$/
+    .exec(text.trim())?.[1]
+    ?.split(/[\s,/]+/)
+    .map(Number);
   if (!parts || parts.length < 3 || parts.some(Number.isNaN) || parts[3] === 0) return undefined;
   return [parts[0] ?? 0, parts[1] ?? 0, parts[2] ?? 0];
 }
@@ -53,12 +56,46 @@ export function isDark(ground: Ground): boolean {
 }
 
 // PuOr (ColorBrewer) drawn out from the page's own background, so that zero is no colour at all.
-const purple = { light: [[178, 171, 210], [128, 115, 172], [84, 39, 136]], dark: [[79, 66, 133], [128, 107, 204], [186, 170, 255]] } as const;
-const orange = { light: [[253, 184, 99], [224, 130, 20], [179, 88, 6]], dark: [[116, 66, 18], [196, 118, 36], [255, 186, 107]] } as const;
-// Cividis from the end that is near the page's background to the other.
+const purple = {
+  light: [
+    [196, 190, 221],
+    [155, 143, 196],
+    [124, 106, 174],
+  ],
+  dark: [
+    [62, 54, 102],
+    [100, 86, 162],
+    [146, 128, 218],
+  ],
+} as const;
+const orange = {
+  light: [
+    [253, 203, 140],
+    [240, 158, 66],
+    [217, 122, 26],
+  ],
+  dark: [
+    [88, 56, 24],
+    [150, 94, 36],
+    [212, 142, 68],
+  ],
+} as const;
+// Yellow to blue as in cividis, with a cooler middle, from the end that is near the page's background to the other.
 const cividis = {
-  light: [[247, 236, 160], [205, 186, 105], [140, 134, 120], [87, 93, 109], [16, 58, 110]],
-  dark: [[26, 45, 84], [70, 78, 108], [124, 123, 120], [187, 173, 108], [254, 225, 92]],
+  light: [
+    [253, 246, 205],
+    [222, 220, 200],
+    [166, 177, 192],
+    [106, 128, 164],
+    [32, 70, 124],
+  ],
+  dark: [
+    [28, 42, 78],
+    [58, 74, 114],
+    [108, 120, 138],
+    [178, 169, 118],
+    [246, 220, 108],
+  ],
 } as const;
 
 /** Shades of one side of a palette: 0 is the page's background, `shades` the strongest. */

@@ -14,24 +14,32 @@ export interface SavedModel {
   readonly model_module?: string;
   readonly model_module_version?: string;
   readonly state: Readonly<Record<string, unknown>>;
-  readonly buffers?: readonly { readonly encoding: string; readonly path: readonly (string | number)[]; readonly data: string }[];
+  readonly buffers?: readonly {
+    readonly encoding: string;
+    readonly path: readonly (string | number)[];
+    readonly data: string;
+  }[];
 }
 
 /** What a page needs so that saved widgets live in it without a network and without a kernel. */
 export interface OfflineWidgets {
-  /** True for a model that this page can draw: anywidget's generic model with its module in its state. */
-  has(modelId: string): boolean;
-  /** HTML for the place of a view; `twin` (trusted HTML) is seen until the view is drawn, and without scripts. */
-  place(modelId: string, twin: string): string;
-  /** HTML to put once at the end of the body: the saved models, their views and a small host. Empty without models. */
-  readonly script: string;
+  /** HTML to put once into the page's head: the saved models, their views and a small host. Empty without models. */
+  readonly head: string;
+  /**
+   * HTML for the place of a view; `twin` (trusted HTML) is seen until the view is drawn, and without scripts.
+   * Undefined for a model that this page cannot draw.
+   */
+  element(modelId: string, twin: string): string | undefined;
 }
 
 /**
  * Makes saved widgets self-contained. Views that several models share are carried once; plotly.js is carried only
  * when a training dashboard is among them (`plotly: false` leaves it out: the dashboard then draws its own plain charts).
  */
-export function offlineWidgets(saved: WidgetState | undefined, { plotly = true }: { plotly?: boolean } = {}): OfflineWidgets {
+export function offlineWidgets(
+  saved: WidgetState | undefined,
+  { plotly = true }: { plotly?: boolean } = {},
+): OfflineWidgets {
   const modules: string[] = [];
   const styles: string[] = [];
   const models: Record<string, object> = {};
@@ -47,15 +55,22 @@ export function offlineWidgets(saved: WidgetState | undefined, { plotly = true }
       buffers: buffers.filter(({ encoding }) => encoding === "base64").map(({ path, data }) => ({ path, data })),
     };
   }
-  const page = { modules, styles, models, assets: plotly && charts ? { "plotly-basic": asset("plotly-basic.min.js") } : {} };
+  const page = {
+    modules,
+    styles,
+    models,
+    assets: plotly && charts ? { "plotly-basic": asset("plotly-basic.min.js") } : {},
+  };
   return {
-    has: (modelId) => Object.hasOwn(models, modelId),
-    place: (modelId, twin) => `<div data-policyscope-view="${escapeHtml(modelId)}">${twin}</div>`,
-    script:
+    element: (modelId, twin) =>
+      Object.hasOwn(models, modelId) ? `<div data-policyscope-view="${escapeHtml(modelId)}">${twin}</div>` : undefined,
+    head:
       Object.keys(models).length === 0
         ? ""
         : `<script type="application/json" data-policyscope-widgets>${JSON.stringify(page).replace(/</g, "\\u003c")}</script>\n` +
-          `<script type="module">${asset("offlineHost.js").replace(/<\/(script)/gi, "<\\/$1").replace(/<!--/g, "<\\!--")}</script>\n`,
+          `<script type="module">${asset("offlineHost.js")
+            .replace(/<\/(script)/gi, "<\\/$1")
+            .replace(/<!--/g, "<\\!--")}</script>\n`,
   };
 }
 

@@ -28,7 +28,10 @@ export function parseFilter(source: string, lens: Lens, epoch = 0): Filter {
   const parser = new Parser(source, namesOf(lens, epoch), lens);
   const node = parser.whole();
   if (node.type !== "boolean") {
-    throw new FilterError(`"${source.trim()}" is a ${node.type}, not a condition: compare it, as in "kl > 0.5"`, node.at);
+    throw new FilterError(
+      `"${source.trim()}" is a ${node.type}, not a condition: compare it, as in "kl > 0.5"`,
+      node.at,
+    );
   }
   return node.value;
 }
@@ -46,7 +49,8 @@ interface Sign {
   readonly at: number;
 }
 
-const signs = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([\p{L}_][\p{L}\d_]*)|(<=|>=|==|!=|&&|\|\||[-+*/()<>=~!]))/iuy;
+const signs =
+  /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([\p{L}_][\p{L}\d_]*)|(<=|>=|==|!=|&&|\|\||[-+*/()<>=~!]))/iuy;
 const aggregates = ["sum", "mean", "min", "max"] as const;
 
 class Parser {
@@ -154,7 +158,9 @@ class Parser {
       return { type: "number", at: sign.at, value: () => constant };
     }
     if (sign.kind === "text") {
-      const constant = sign.text.slice(1, -1).replace(/\\(.)/g, (_, c: string) => (c === "n" ? "\n" : c === "t" ? "\t" : c));
+      const constant = sign.text
+        .slice(1, -1)
+        .replace(/\\(.)/g, (_, c: string) => (c === "n" ? "\n" : c === "t" ? "\t" : c));
       return { type: "text", at: sign.at, value: () => constant };
     }
     if (sign.text === "(") {
@@ -164,7 +170,9 @@ class Parser {
     }
     if (sign.kind === "word") return this.#named(sign);
     throw new FilterError(
-      sign.kind === "end" ? "the filter ends too early: a number or a name is missing" : `a number or a name was expected, not "${sign.text}"`,
+      sign.kind === "end"
+        ? "the filter ends too early: a number or a name is missing"
+        : `a number or a name was expected, not "${sign.text}"`,
       sign.at,
     );
   }
@@ -176,7 +184,10 @@ class Parser {
     if (typeof name === "string") throw new FilterError(name, sign.at);
     if (name) return { ...name, at: sign.at } as Node;
     const known = [...this.names].filter(([, value]) => typeof value !== "string").map(([key]) => key);
-    throw new FilterError(`there is no "${sign.text}"${nearest(word, known)}; names: ${mainNames(known).join(", ")}`, sign.at);
+    throw new FilterError(
+      `there is no "${sign.text}"${nearest(word, known)}; names: ${mainNames(known).join(", ")}`,
+      sign.at,
+    );
   }
 
   #call(sign: Sign, word: string): Node {
@@ -224,7 +235,9 @@ function read(source: string): Sign[] {
       if (place >= source.length) break;
       const c = String.fromCodePoint(source.codePointAt(place) ?? 0);
       throw new FilterError(
-        c === '"' || c === "'" ? `the text that begins here is never closed: add ${c}` : `"${c}" has no meaning in a filter`,
+        c === '"' || c === "'"
+          ? `the text that begins here is never closed: add ${c}`
+          : `"${c}" has no meaning in a filter`,
         place,
       );
     }
@@ -260,7 +273,9 @@ function compare(sign: Sign, left: Node, right: Node): (token: number) => boolea
   }
   if (left.type !== "number" || right.type !== "number" || sign.text === "~") {
     throw new FilterError(
-      sign.text === "~" ? `~ asks whether a text contains another, as in text ~ "great"` : `a ${left.type} cannot be compared with a ${right.type}`,
+      sign.text === "~"
+        ? `~ asks whether a text contains another, as in text ~ "great"`
+        : `a ${left.type} cannot be compared with a ${right.type}`,
       sign.at,
     );
   }
@@ -329,7 +344,9 @@ function namesOf(lens: Lens, epoch: number): Map<string, Name | string> {
   const clipped = clipFlags(lens, epoch);
   names.set(
     "clipped",
-    clipped ? { type: "boolean", value: (token) => clipped[token] === 1 } : "clipped is not there yet: it comes with update()",
+    clipped
+      ? { type: "boolean", value: (token) => clipped[token] === 1 }
+      : "clipped is not there yet: it comes with update()",
   );
   return names;
 }
@@ -340,9 +357,7 @@ function mainNames(known: readonly string[]): string[] {
 }
 
 function nearest(word: string, known: readonly string[]): string {
-  const best = known
-    .map((name) => [distance(word, name), name] as const)
-    .sort((a, b) => a[0] - b[0])[0];
+  const best = known.map((name) => [distance(word, name), name] as const).sort((a, b) => a[0] - b[0])[0];
   return best && best[0] <= Math.max(1, Math.floor(word.length / 3)) ? `: did you mean "${best[1]}"?` : "";
 }
 

@@ -196,9 +196,7 @@ export function clipFlags(lens: Lens, epoch: number): Uint8Array | undefined {
   const ratio = lens.column("ratio", epoch);
   const advantage = lens.column("advantage");
   if (!ratio || !advantage) return undefined;
-  return Uint8Array.from(ratio, (r, i) =>
-    lens.mask[i] && isClipped(r, advantage[i] ?? 0, lens.clipRange) ? 1 : 0,
-  );
+  return Uint8Array.from(ratio, (r, i) => (lens.mask[i] && isClipped(r, advantage[i] ?? 0, lens.clipRange) ? 1 : 0));
 }
 
 /** Sum over the tokens of an episode that count. */

@@ -46,7 +46,8 @@ export function lensOf(get: (key: string) => unknown): Lens {
     const value = get(key);
     if (value instanceof ArrayBuffer) return value.slice(0);
     if (ArrayBuffer.isView(value)) {
-      if (value.byteLength % size !== 0) throw new Error(`the state's "${key}" has ${value.byteLength} bytes, not whole numbers`);
+      if (value.byteLength % size !== 0)
+        throw new Error(`the state's "${key}" has ${value.byteLength} bytes, not whole numbers`);
       return new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength).slice().buffer;
     }
     throw new Error(`this widget's state has no "${key}" in it: run its cell again`);

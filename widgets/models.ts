@@ -41,7 +41,10 @@ export interface WidgetParts {
   /** Keys that the view may change; a value that fails its check is dropped. */
   readonly viewKeys?: Readonly<Record<string, (value: unknown) => boolean>>;
   /** Answers a message of the view. */
-  readonly onCustom?: (content: unknown, reply: (content: object, buffers?: readonly ArrayBufferView[]) => void) => void;
+  readonly onCustom?: (
+    content: unknown,
+    reply: (content: object, buffers?: readonly ArrayBufferView[]) => void,
+  ) => void;
   readonly onClose?: () => void;
 }
 

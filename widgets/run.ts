@@ -70,7 +70,9 @@ const rules: readonly PanelRule[] = [
   {
     title: "Score",
     explains: "the reward function's judgement of the episodes, mean over the batch; this is what should rise",
-    lines: [[/^(ppo\/mean_scores|objective\/scores|scores?(\/mean)?|rewards?(\/mean)?|env\/reward_mean)$/, "mean score"]],
+    lines: [
+      [/^(ppo\/mean_scores|objective\/scores|scores?(\/mean)?|rewards?(\/mean)?|env\/reward_mean)$/, "mean score"],
+    ],
     band: /^(ppo\/std_scores|scores?\/std|rewards?\/std|reward_std)$/,
   },
   {
@@ -98,10 +100,7 @@ const rules: readonly PanelRule[] = [
   {
     title: "Entropy",
     explains: "how undecided the policy is; a fall to near zero means it always writes the same",
-    lines: [
-      [/^(objective\/entropy|entropy)$/, "episodes"],
-      [/^(ppo\/policy\/entropy|policy\/entropy(_avg)?|actor\/entropy(_loss)?)$/, "policy"],
-    ],
+    lines: [[/^(ppo\/policy\/entropy|policy\/entropy(_avg)?|actor\/entropy(_loss)?|entropy)$/, "per token"]],
   },
   {
     title: "Approximate KL of the update",
@@ -133,4 +132,28 @@ export function panelsOf(names: readonly string[]): readonly Panel[] {
   });
   if (found.length > 0) return found;
   return names.slice(0, 8).map((name) => ({ title: name, explains: "", lines: [{ name, label: name }] }));
+}
+
+/** A run's metrics as the view and the static twin read them. */
+export interface Dash {
+  readonly names: readonly string[];
+  readonly running: boolean;
+  readonly canStop: boolean;
+  /** [n] */
+  readonly steps: Int32Array;
+  /** One metric over the steps, [n]. */
+  metric(name: string): Float32Array | undefined;
+}
+
+/** A dashboard over packed state. */
+export function openDash({ run, steps, series }: DashState): Dash {
+  const n = steps.length;
+  return {
+    ...run,
+    steps,
+    metric(name) {
+      const place = run.names.indexOf(name);
+      return place < 0 ? undefined : series.subarray(place * n, (place + 1) * n);
+    },
+  };
 }

@@ -22,19 +22,31 @@ export function summarize(lens: Lens): readonly Fact[] {
         fact("tokens", String(tokens), "response tokens in the batch"),
         fact("mean length", formatNumber(tokens / Math.max(1, lens.episodes), 1), "response tokens per episode"),
         fact("ended by itself", `${stopped} of ${lens.episodes}`, "episodes that ended with an end-of-sequence token"),
-        fact("mean log-prob", formatNumber(perToken(column("logprob"))), "nats per token; its negative estimates the policy's entropy"),
+        fact(
+          "mean log-prob",
+          formatNumber(perToken(column("logprob"))),
+          "nats per token; its negative estimates the policy's entropy",
+        ),
       ];
     case "scored":
       return [
         ...scoreFacts(lens),
-        fact("KL per episode", `${formatNumber(meanEpisodeSum(lens, "kl"), 2)} nats`, "sum over an episode's tokens, mean over episodes"),
+        fact(
+          "KL per episode",
+          `${formatNumber(meanEpisodeSum(lens, "kl"), 2)} nats`,
+          "sum over an episode's tokens, mean over episodes",
+        ),
         fact("mean value", formatNumber(perToken(column("value"))), "what the value head expects, over all tokens"),
       ];
     case "advantaged":
       return [
         ...scoreFacts(lens),
         fact("mean return", formatNumber(perToken(column("return"))), "the value head's target, over all tokens"),
-        fact("value explains", share(explainedVariance(lens)), "share of the returns' variance that the values explain; at or below 0 the value head helps nothing yet"),
+        fact(
+          "value explains",
+          share(explainedVariance(lens)),
+          "share of the returns' variance that the values explain; at or below 0 the value head helps nothing yet",
+        ),
       ];
     case "updated": {
       const last = lens.epochs - 1;
@@ -44,8 +56,19 @@ export function summarize(lens: Lens): readonly Fact[] {
         losses.reduce((sum, m) => sum + of(m), 0) / Math.max(1, losses.length);
       return [
         fact("policy loss", formatNumber(mean((m) => m.policyLoss)), "mean over the mini-batches"),
-        fact("value loss", formatNumber(mean((m) => m.valueLoss)), "mean over the mini-batches, before its coefficient"),
-        fact("approx. KL", formatNumber(mean((m) => m.approxKl), 4), "how far the update has moved the policy from where it wrote the responses"),
+        fact(
+          "value loss",
+          formatNumber(mean((m) => m.valueLoss)),
+          "mean over the mini-batches, before its coefficient",
+        ),
+        fact(
+          "approx. KL",
+          formatNumber(
+            mean((m) => m.approxKl),
+            4,
+          ),
+          "how far the update has moved the policy from where it wrote the responses",
+        ),
         fact("clipped in the last epoch", `${clipped} of ${tokens}`, "tokens that the clip stops"),
         fact("mean score", formatNumber(meanOf(lens.scores), 2), "of the episodes that the update learned from"),
       ];
@@ -56,7 +79,13 @@ export function summarize(lens: Lens): readonly Fact[] {
 function scoreFacts(lens: Lens): Fact[] {
   const mean = meanOf(lens.scores);
   const spread = Math.sqrt(meanOf(lens.scores.map((x) => (x - mean) ** 2)));
-  return [fact("mean score", `${formatNumber(mean, 2)} ± ${formatNumber(spread, 2)}`, "over episodes, with the standard deviation")];
+  return [
+    fact(
+      "mean score",
+      `${formatNumber(mean, 2)} ± ${formatNumber(spread, 2)}`,
+      "over episodes, with the standard deviation",
+    ),
+  ];
 }
 
 function meanEpisodeSum(lens: Lens, key: "kl"): number {
@@ -84,7 +113,7 @@ function meanOf(values: Float32Array): number {
 }
 
 function share(x: number): string {
-  return Number.isFinite(x) ? (x <= -10 ? "nothing" : `${(x * 100).toFixed(0)}%`) : "–";
+  return Number.isFinite(x) ? (x <= -10 ? "nothing" : `${formatNumber(x * 100, 0)}%`) : "–";
 }
 
 function fact(name: string, value: string, explains: string): Fact {

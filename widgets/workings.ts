@@ -22,21 +22,35 @@ export function workings(lens: Lens, token: number, key: ChannelKey, epoch = 0):
   const logprob = at("logprob") ?? Number.NaN;
   switch (key) {
     case "logprob":
-      return [{ name: "probability", formula: "exp(log-prob)", numbers: `e^${signed(logprob)} = ${percent(Math.exp(logprob))}` }];
+      return [
+        {
+          name: "probability",
+          formula: "exp(log-prob)",
+          numbers: `e^${signed(logprob)} = ${percent(Math.exp(logprob))}`,
+        },
+      ];
     case "newLogprob": {
       const now = at("newLogprob");
       if (now === undefined) return [];
-      return [{ name: "probability", formula: "exp(new log-prob)", numbers: `e^${signed(now)} = ${percent(Math.exp(now))}` }];
+      return [
+        { name: "probability", formula: "exp(new log-prob)", numbers: `e^${signed(now)} = ${percent(Math.exp(now))}` },
+      ];
     }
     case "refLogprob": {
       const ref = at("refLogprob");
       if (ref === undefined) return [];
-      return [{ name: "probability", formula: "exp(reference)", numbers: `e^${signed(ref)} = ${percent(Math.exp(ref))}` }];
+      return [
+        { name: "probability", formula: "exp(reference)", numbers: `e^${signed(ref)} = ${percent(Math.exp(ref))}` },
+      ];
     }
     case "kl": {
       const [kl, ref] = [at("kl"), at("refLogprob")];
       if (kl === undefined || ref === undefined) return [];
-      const difference = { name: "difference", formula: "log-prob − reference", numbers: `${f(logprob)} − ${signed(ref)} = ${f(logprob - ref)}` };
+      const difference = {
+        name: "difference",
+        formula: "log-prob − reference",
+        numbers: `${f(logprob)} − ${signed(ref)} = ${f(logprob - ref)}`,
+      };
       return Math.abs(logprob - ref - kl) < 1e-3 ? [{ ...difference, name: "KL" }] : [difference];
     }
     case "reward": {
@@ -46,13 +60,19 @@ export function workings(lens: Lens, token: number, key: ChannelKey, epoch = 0):
       const price = -coefficient * kl;
       const rest = reward - price;
       if (Math.abs(rest) < 1e-4 * Math.max(1, Math.abs(reward))) {
-        return [{ name: "reward", formula: "−coefficient × KL", numbers: `−${f(coefficient)} × ${signed(kl)} = ${f(reward)}` }];
+        return [
+          {
+            name: "reward",
+            formula: "−coefficient × KL",
+            numbers: `−${constant(coefficient)} × ${signed(kl)} = ${f(reward)}`,
+          },
+        ];
       }
       return [
         {
           name: "reward",
           formula: "−coefficient × KL + score",
-          numbers: `−${f(coefficient)} × ${signed(kl)} + ${signed(rest)} = ${f(reward)}`,
+          numbers: `−${constant(coefficient)} × ${signed(kl)} + ${signed(rest)} = ${f(reward)}`,
         },
       ];
     }
@@ -66,14 +86,18 @@ export function workings(lens: Lens, token: number, key: ChannelKey, epoch = 0):
       const low = 1 - lens.clipRange;
       const high = 1 + lens.clipRange;
       return [
-        { name: "ratio", formula: "exp(new − old log-prob)", numbers: `e^(${f(now)} − ${signed(logprob)}) = ${f(ratio)}` },
+        {
+          name: "ratio",
+          formula: "exp(new − old log-prob)",
+          numbers: `e^(${f(now)} − ${signed(logprob)}) = ${f(ratio)}`,
+        },
         {
           name: "clip",
-          formula: `stays in ${f(low)} … ${f(high)}`,
+          formula: `stays in ${constant(low)} … ${constant(high)}`,
           numbers: isClipped(ratio, advantage, lens.clipRange)
             ? advantage > 0
-              ? `over ${f(high)} and pushed up: no gradient`
-              : `under ${f(low)} and pushed down: no gradient`
+              ? `over ${constant(high)} and pushed up: no gradient`
+              : `under ${constant(low)} and pushed down: no gradient`
             : "not clipped: the gradient flows",
         },
       ];
@@ -99,7 +123,7 @@ function advantageWorkings(
   const surprise: Working = {
     name: "surprise δ",
     formula: "reward + γ · next value − value",
-    numbers: `${f(reward)} + ${f(lens.gamma)} × ${signed(next)} − ${signed(value)} = ${f(reward + lens.gamma * next - value)}`,
+    numbers: `${f(reward)} + ${constant(lens.gamma)} × ${signed(next)} − ${signed(value)} = ${f(reward + lens.gamma * next - value)}`,
   };
   if (key === "value") return [surprise];
   const returns = lens.column("return");
@@ -114,10 +138,18 @@ function advantageWorkings(
   const gae: Working = {
     name: "advantage, raw",
     formula: "δ + γλ · next advantage",
-    numbers: `${f(delta)} + ${f(decay)} × ${signed(rawNext)} = ${f(raw)}`,
+    numbers: `${f(delta)} + ${constant(decay)} × ${signed(rawNext)} = ${f(raw)}`,
   };
   if (key === "return") {
-    return [surprise, gae, { name: "return", formula: "raw advantage + value", numbers: `${f(raw)} + ${signed(value)} = ${f(returns[token] ?? 0)}` }];
+    return [
+      surprise,
+      gae,
+      {
+        name: "return",
+        formula: "raw advantage + value",
+        numbers: `${f(raw)} + ${signed(value)} = ${f(returns[token] ?? 0)}`,
+      },
+    ];
   }
   return [
     surprise,
@@ -126,6 +158,14 @@ function advantageWorkings(
   ];
 }
 
+function constant(x: number): string {
+  return String(Number(x.toPrecision(4)));
+}
+
 function percent(p: number): string {
-  return p >= 0.1 ? `${(p * 100).toFixed(0)}%` : p >= 0.001 ? `${(p * 100).toFixed(1)}%` : `${(p * 100).toPrecision(1)}%`;
+  return p >= 0.1
+    ? `${(p * 100).toFixed(0)}%`
+    : p >= 0.001
+      ? `${(p * 100).toFixed(1)}%`
+      : `${(p * 100).toPrecision(1)}%`;
 }

@@ -33,7 +33,8 @@ await build({
 });
 for (const name of ["tokenLens.js", "trainDash.js"]) {
   const { size } = statSync(join(assets, name));
-  if (size > limit) throw new Error(`${name} has ${size} bytes, more than ${limit}: every displayed widget carries a copy`);
+  if (size > limit)
+    throw new Error(`${name} has ${size} bytes, more than ${limit}: every displayed widget carries a copy`);
 }
 copyFileSync(
   createRequire(import.meta.url).resolve("plotly.js/dist/plotly-basic.min.js"),

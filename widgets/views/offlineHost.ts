@@ -101,7 +101,12 @@ export function importView(source: string): Promise<ViewModule> {
 }
 
 /** Draws a model's view into an element. */
-export async function renderView(source: string, model: OfflineModel, element: HTMLElement, signal: AbortSignal): Promise<void> {
+export async function renderView(
+  source: string,
+  model: OfflineModel,
+  element: HTMLElement,
+  signal: AbortSignal,
+): Promise<void> {
   const { default: view } = await importView(source);
   const props = { model: model as unknown as AnyModel<State>, signal, experimental: {} };
   await view.initialize?.(props);

@@ -21,7 +21,12 @@ function render({ model, el, signal }: RenderProps<State>): void {
   const root = h("div", { class: "ps-lens" });
   el.append(root);
   try {
-    new TokenLens(model, root, lensOf((key) => model.get(key)), gone);
+    new TokenLens(
+      model,
+      root,
+      lensOf((key) => model.get(key)),
+      gone,
+    );
   } catch (error) {
     root.append(h("p", { class: "ps-failure", role: "alert" }, error instanceof Error ? error.message : String(error)));
     throw error;
@@ -141,7 +146,14 @@ class TokenLens {
           { class: "ps-sub" },
           `step ${lens.step} · ${lens.episodes} ${lens.episodes === 1 ? "episode" : "episodes"} · ${tokens === 1 ? "1 token" : `up to ${tokens} tokens`} each`,
         ),
-        h("code", { class: "ps-chip", title: `fingerprint ${lens.fingerprint}: equal when you see the same numbers as someone else` }, shortFingerprint(lens.fingerprint)),
+        h(
+          "code",
+          {
+            class: "ps-chip",
+            title: `fingerprint ${lens.fingerprint}: equal when you see the same numbers as someone else`,
+          },
+          shortFingerprint(lens.fingerprint),
+        ),
         lens.stale === undefined ? undefined : h("span", { class: "ps-chip ps-stale", title: lens.stale }, "stale"),
         h("span", { class: "ps-space" }),
         this.#channelButtons(),
@@ -191,7 +203,12 @@ class TokenLens {
     }
     for (const [name, value] of this.#lens.settings) {
       list.append(
-        h("div", { class: "ps-setting", title: "a setting of this stage" }, h("dt", {}, name), h("dd", {}, typeof value === "number" ? trimmed(value) : value)),
+        h(
+          "div",
+          { class: "ps-setting", title: "a setting of this stage" },
+          h("dt", {}, name),
+          h("dd", {}, typeof value === "number" ? trimmed(value) : value),
+        ),
       );
     }
     return list;
@@ -201,7 +218,14 @@ class TokenLens {
     const { epochs } = this.#lens;
     if (epochs < 1) return undefined;
     const said = h("output", {}, `${this.#epoch + 1} of ${epochs}`);
-    const slider = h("input", { type: "range", min: 1, max: epochs, step: 1, value: this.#epoch + 1, "aria-label": "PPO epoch" });
+    const slider = h("input", {
+      type: "range",
+      min: 1,
+      max: epochs,
+      step: 1,
+      value: this.#epoch + 1,
+      "aria-label": "PPO epoch",
+    });
     slider.addEventListener(
       "input",
       () => {
@@ -236,7 +260,8 @@ class TokenLens {
       autocomplete: "off",
       "aria-label": "filter tokens",
       placeholder: `filter: ${example}`,
-      title: 'conditions on channels, score, length, position, text, eos, clipped; e.g. abs(advantage) > 2 and text ~ "great"',
+      title:
+        'conditions on channels, score, length, position, text, eos, clipped; e.g. abs(advantage) > 2 and text ~ "great"',
       value: this.#filterText,
     });
     field.value = this.#filterText;
@@ -258,7 +283,18 @@ class TokenLens {
   #minibatchTable(): HTMLElement | undefined {
     const { minibatches } = this.#lens;
     if (minibatches.length === 0) return undefined;
-    const heads = ["epoch", "mini-batch", "episodes", "policy loss", "value loss", "approx. KL", "clipped", "mean ratio", "entropy", "gradient norm"];
+    const heads = [
+      "epoch",
+      "mini-batch",
+      "episodes",
+      "policy loss",
+      "value loss",
+      "approx. KL",
+      "clipped",
+      "mean ratio",
+      "entropy",
+      "gradient norm",
+    ];
     for (const m of minibatches) {
       const episodes = m.rows.map((row) => row + 1);
       this.#minibatches.append(
@@ -287,7 +323,12 @@ class TokenLens {
       h(
         "div",
         { class: "ps-scroll", tabindex: "0", role: "region", "aria-label": "mini-batches" },
-        h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((name) => h("th", { scope: "col" }, name)))), this.#minibatches),
+        h(
+          "table",
+          {},
+          h("thead", {}, h("tr", {}, ...heads.map((name) => h("th", { scope: "col" }, name)))),
+          this.#minibatches,
+        ),
       ),
     );
   }
@@ -307,7 +348,15 @@ class TokenLens {
       h("span", {}, key("/"), " filter"),
       h("span", { class: "ps-space" }),
       cut > 0
-        ? h("span", { class: "ps-warning", title: "they reached the longest length before an end-of-sequence token; their score judges an unfinished text" }, `⚠ ${cut} of ${this.#lens.episodes} ${cut === 1 ? "episode ends" : "episodes end"} without EOS`)
+        ? h(
+            "span",
+            {
+              class: "ps-warning",
+              title:
+                "they reached the longest length before an end-of-sequence token; their score judges an unfinished text",
+            },
+            `⚠ ${cut} of ${this.#lens.episodes} ${cut === 1 ? "episode ends" : "episodes end"} without EOS`,
+          )
         : undefined,
     );
   }
@@ -363,7 +412,8 @@ class TokenLens {
         return true;
       }
       if (event.key === "s" || event.key === "S") {
-        const cycle: readonly LensSort[] = this.#lens.scores.length > 0 ? ["score down", "score up", "batch"] : ["channel up", "channel down", "batch"];
+        const cycle: readonly LensSort[] =
+          this.#lens.scores.length > 0 ? ["score down", "score up", "batch"] : ["channel up", "channel down", "batch"];
         this.#sortBy(cycle[(cycle.indexOf(this.#sort) + 1) % cycle.length] ?? "batch");
         return true;
       }
@@ -417,7 +467,8 @@ class TokenLens {
       const at = all.indexOf(this.#cursor);
       return this.#goto(all[at < 0 ? 0 : Math.max(0, Math.min(all.length - 1, at + by))] ?? this.#cursor);
     }
-    if (next >= (this.#lens.offsets[episode] ?? 0) && next < (this.#lens.offsets[episode + 1] ?? 0)) return this.#goto(next);
+    if (next >= (this.#lens.offsets[episode] ?? 0) && next < (this.#lens.offsets[episode + 1] ?? 0))
+      return this.#goto(next);
     const neighbour = this.#order[this.#order.indexOf(episode) + by];
     if (neighbour === undefined) return true;
     const tokens = range(this.#lens, neighbour);
@@ -468,7 +519,9 @@ class TokenLens {
     const lens = this.#lens;
     const all = Array.from({ length: lens.episodes }, (_, episode) => episode);
     const filter = this.#filter;
-    const kept = filter ? all.filter((episode) => range(lens, episode).some((token) => lens.mask[token] && filter(token))) : all;
+    const kept = filter
+      ? all.filter((episode) => range(lens, episode).some((token) => lens.mask[token] && filter(token)))
+      : all;
     const column = lens.column(this.#channel, Math.max(0, this.#epoch)) ?? new Float32Array(lens.pieces.length);
     const tokens = (episode: number) => (lens.offsets[episode + 1] ?? 0) - (lens.offsets[episode] ?? 0);
     const mean = (episode: number) => episodeSum(lens, column, episode) / Math.max(1, tokens(episode));
@@ -604,5 +657,7 @@ function shortFingerprint(fingerprint: string): string {
 }
 
 function trimmed(x: number): string {
-  return String(Number(x.toPrecision(6))).replace("-", "−");
+  return x !== 0 && Math.abs(x) < 1e-3
+    ? x.toExponential().replace("-", "−")
+    : String(Number(x.toPrecision(6))).replace("-", "−");
 }

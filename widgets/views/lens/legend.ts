@@ -27,7 +27,13 @@ export class Legend {
       const height = count === 0 ? 0 : Math.max(1, (18 * count) / most);
       picture.append(
         s("rect", { x: i * step, y: 19 - height, width: step - 1, height, class: "ps-legend-bar" }),
-        s("rect", { x: i * step, y: 21, width: step + 0.3, height: 7, fill: css(palette.at(level(scale, value)).background) }),
+        s("rect", {
+          x: i * step,
+          y: 21,
+          width: step + 0.3,
+          height: 7,
+          fill: css(palette.at(level(scale, value)).background),
+        }),
       );
     });
     if (channel.kind === "diverging") {
@@ -41,11 +47,19 @@ export class Legend {
     this.element.replaceChildren(
       h(
         "div",
-        { class: "ps-legend-axis", role: "img", "aria-label": `${channel.label} runs from ${formatNumber(low, digits)} to ${formatNumber(high, digits)} ${channel.unit}` },
+        {
+          class: "ps-legend-axis",
+          role: "img",
+          "aria-label": `${channel.label} runs from ${formatNumber(low, digits)} to ${formatNumber(high, digits)} ${channel.unit}`,
+        },
         h("span", {}, (scale.beyond > 0 ? "≤ " : "") + formatNumber(low, digits)),
         picture,
         h("span", {}, (scale.beyond > 0 && channel.kind === "diverging" ? "≥ " : "") + formatNumber(high, digits)),
-        h("span", { class: "ps-legend-unit" }, `${channel.label}, ${channel.unit}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`),
+        h(
+          "span",
+          { class: "ps-legend-unit" },
+          `${channel.label}, ${channel.unit}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`,
+        ),
       ),
     );
   }
@@ -56,6 +70,7 @@ export class Legend {
     const [low, high] = axis(this.#scale);
     const place = value === undefined ? Number.NaN : ((value - low) / (high - low || 1)) * width;
     this.#mark.setAttribute("visibility", Number.isFinite(place) ? "visible" : "hidden");
-    if (Number.isFinite(place)) this.#mark.setAttribute("transform", `translate(${Math.max(0, Math.min(width, place)).toFixed(1)} 0)`);
+    if (Number.isFinite(place))
+      this.#mark.setAttribute("transform", `translate(${Math.max(0, Math.min(width, place)).toFixed(1)} 0)`);
   }
 }

@@ -1,5 +1,5 @@
-import { css, type Palette } from "../../color.js";
 import { formatNumber } from "../../channels.js";
+import { css, type Palette } from "../../color.js";
 import { episodeSum, type Lens } from "../../lens.js";
 import { level, type Scale } from "../../scale.js";
 import { isOdd, visibleText } from "../../tokenText.js";
@@ -266,14 +266,22 @@ export class Rows {
       const prompt = prompts[block.episode] ?? "";
       const cut = prompt.length > longPrompt;
       text.append(
-        h("span", { class: "ps-prompt", role: "gridcell" }, (cut ? "… " : "") + visibleText(cut ? prompt.slice(-longPrompt) : prompt)),
+        h(
+          "span",
+          { class: "ps-prompt", role: "gridcell" },
+          (cut ? "… " : "") + visibleText(cut ? prompt.slice(-longPrompt) : prompt),
+        ),
       );
     }
     for (let i = block.from; i < block.to; i++) {
       const own = this.#lens.textOf(i);
       const odd = isOdd(own);
       text.append(
-        h("span", { class: odd ? "ps-t ps-odd" : "ps-t", role: "gridcell", tabindex: "-1", "data-i": i }, visibleText(own) || "∅"),
+        h(
+          "span",
+          { class: odd ? "ps-t ps-odd" : "ps-t", role: "gridcell", tabindex: "-1", "data-i": i },
+          visibleText(own) || "∅",
+        ),
       );
     }
     if (finishes) {
@@ -285,7 +293,9 @@ export class Rows {
           {
             class: stopped ? "ps-end" : "ps-end ps-cut",
             role: "gridcell",
-            title: stopped ? "the response ended by itself, at an end-of-sequence token" : "the response was cut at the longest length; it has no end-of-sequence token",
+            title: stopped
+              ? "the response ended by itself, at an end-of-sequence token"
+              : "the response was cut at the longest length; it has no end-of-sequence token",
           },
           stopped ? "eos" : "cut",
         ),
@@ -293,8 +303,17 @@ export class Rows {
     }
     const row = h(
       "div",
-      { class: begins ? "ps-row" : "ps-row ps-more", role: "row", "aria-rowindex": index + 1, "data-episode": block.episode },
-      h("div", { class: "ps-number", role: "rowheader", "aria-label": `episode ${block.episode + 1}` }, begins ? String(block.episode + 1) : "⋮"),
+      {
+        class: begins ? "ps-row" : "ps-row ps-more",
+        role: "row",
+        "aria-rowindex": index + 1,
+        "data-episode": block.episode,
+      },
+      h(
+        "div",
+        { class: "ps-number", role: "rowheader", "aria-label": `episode ${block.episode + 1}` },
+        begins ? String(block.episode + 1) : "⋮",
+      ),
       h("div", { class: "ps-score", role: "gridcell" }),
       text,
     );
@@ -351,7 +370,11 @@ export class Rows {
     const score = scores[episode];
     cell.replaceChildren();
     if (score === undefined) {
-      cell.append(h("span", {}, `${tokens} tok`), " ", h("small", { title: `${means ? "mean" : "sum"} of ${scale.channel.label} over the episode` }, small));
+      cell.append(
+        h("span", {}, `${tokens} tok`),
+        " ",
+        h("small", { title: `${means ? "mean" : "sum"} of ${scale.channel.label} over the episode` }, small),
+      );
       return;
     }
     const share = Math.min(1, Math.abs(score) / this.#maxScore) * 50;

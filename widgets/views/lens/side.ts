@@ -27,7 +27,12 @@ export class Side {
   readonly #alternatives = h("div", { class: "ps-alternatives" });
 
   constructor(private readonly lens: Lens) {
-    this.element = h("aside", { class: "ps-side", "aria-label": "the token's numbers", tabindex: "0" }, this.#body, this.#alternatives);
+    this.element = h(
+      "aside",
+      { class: "ps-side", "aria-label": "the token's numbers", tabindex: "0" },
+      this.#body,
+      this.#alternatives,
+    );
   }
 
   show(token: number, picture: RowsPicture, channel: Channel, epoch: number, pinned: boolean): void {
@@ -43,16 +48,28 @@ export class Side {
       if (value === undefined) continue;
       const on = key === channel.key;
       body.append(
-        h("tr", { "data-on": on }, h("th", { scope: "row" }, label), h("td", {}, formatNumber(value), on ? h("span", { class: "ps-unseen" }, " (shown)") : undefined)),
+        h(
+          "tr",
+          { "data-on": on },
+          h("th", { scope: "row" }, label),
+          h("td", {}, formatNumber(value), on ? h("span", { class: "ps-unseen" }, " (shown)") : undefined),
+        ),
       );
     }
     const score = lens.scores[episode];
     if (score !== undefined) {
-      body.append(h("tr", { class: "ps-rule" }, h("th", { scope: "row" }, "episode's score"), h("td", {}, formatNumber(score))));
+      body.append(
+        h("tr", { class: "ps-rule" }, h("th", { scope: "row" }, "episode's score"), h("td", {}, formatNumber(score))),
+      );
     }
     table.append(body);
     this.#body.replaceChildren(
-      h("h4", { class: "ps-token" }, `“${quotedText(lens.textOf(token))}”`, pinned ? h("span", { class: "ps-pinned" }, "pinned") : undefined),
+      h(
+        "h4",
+        { class: "ps-token" },
+        `“${quotedText(lens.textOf(token))}”`,
+        pinned ? h("span", { class: "ps-pinned" }, "pinned") : undefined,
+      ),
       h(
         "div",
         { class: "ps-where" },
@@ -85,7 +102,14 @@ export class Side {
           { class: "ps-alternative" },
           h("span", { class: "ps-alternative-text" }, quotedText(text)),
           h("span", { "aria-hidden": "true" }, bar, reference === undefined ? undefined : thin),
-          h("span", { class: "ps-alternative-share", title: reference === undefined ? "" : `reference ${(reference * 100).toFixed(1)}%` }, `${(probability * 100).toFixed(probability < 0.1 ? 1 : 0)}%`),
+          h(
+            "span",
+            {
+              class: "ps-alternative-share",
+              title: reference === undefined ? "" : `reference ${(reference * 100).toFixed(1)}%`,
+            },
+            `${(probability * 100).toFixed(probability < 0.1 ? 1 : 0)}%`,
+          ),
         ),
       );
     }
