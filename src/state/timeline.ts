@@ -1,0 +1,259 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { applyPatches, type Draft, enablePatches, freeze, type Patch, produceWithPatches } from "immer";
+import type { Params, Tensor } from "../tensor.js";
+import { BufferPool } from "./bufferPool.js";
+
+enablePatches();
+
+/** Tensors of a snapshot in named groups: the parameters, the optimizer's moments. */
+export type TensorGroups = Readonly<Record<string, Params>>;
+
+/** One state of a trainer: small plain data, and tensors that are shared with other snapshots by reference. */
+export interface Snapshot<S> {
+  readonly small: S;
+  readonly tensors: TensorGroups;
+}
+
+/** How tensors are written to and read from a file when memory runs short. */
+export interface SpillFormat {
+  write(file: string, tensors: ReadonlyMap<string, Tensor<"float32">>): Promise<void>;
+  read(file: string): Promise<ReadonlyMap<string, Tensor<"float32">>>;
+}
+
+/** Where the tensors of an earlier state are: `dropped` means that the state can be read about but not gone back to. */
+export type Held = "memory" | "disk" | "dropped";
+
+/** What a timeline keeps. */
+export interface TimelineOptions {
+  /** Bytes of earlier tensors kept in memory, those that the current state shares not counted. Default 1 GiB. */
+  readonly memoryBytes?: number;
+  /** Bytes of earlier tensors kept on disk beyond that. Default 4 GiB; 0 drops at once. */
+  readonly diskBytes?: number;
+  readonly format?: SpillFormat;
+}
+
+interface Entry {
+  tensors: TensorGroups | undefined;
+  file: { readonly path: string; readonly bytes: number } | undefined;
+  /** From the entry before to this one, and back. */
+  readonly forward: readonly Patch[];
+  readonly backward: readonly Patch[];
+}
+
+const gib = 2 ** 30;
+
+/** Bytes of the tensors in `groups` that are not among `shared`. */
+function bytesOf(groups: TensorGroups, shared: ReadonlySet<Float32Array>): number {
+  let bytes = 0;
+  for (const array of arraysOf(groups)) if (!shared.has(array)) bytes += array.byteLength;
+  return bytes;
+}
+
+function* arraysOf(groups: TensorGroups): Generator<Float32Array> {
+  for (const params of Object.values(groups)) for (const { data } of params.values()) yield data;
+}
+
+/**
+ * The states of a trainer, in order, with a place where it stands. Small data is kept once, with patches to and from
+ * each state; tensors are held by reference, and beyond a budget on disk. Committing after going back replaces what
+ * came after that place.
+ */
+export class Timeline<S extends object> {
+  readonly pool = new BufferPool();
+  readonly #memoryBytes: number;
+  readonly #diskBytes: number;
+  readonly #format: SpillFormat | undefined;
+  readonly #entries: Entry[];
+  /** Arrays that somebody outside holds: never recycled. */
+  readonly #escaped = new WeakSet<Float32Array>();
+  #position = 0;
+  #small: S;
+  #folder: Promise<string> | undefined;
+
+  /** @param small frozen by this call, deeply */
+  constructor(small: S, tensors: TensorGroups, options: TimelineOptions = {}) {
+    this.#small = freeze(small, true);
+    this.#entries = [{ tensors, file: undefined, forward: [], backward: [] }];
+    this.#memoryBytes = options.memoryBytes ?? gib;
+    this.#diskBytes = options.diskBytes ?? 4 * gib;
+    this.#format = options.format;
+    this.escape(tensors);
+  }
+
+  /** The state the trainer stands at. The same object until the next commit or move. */
+  get current(): Snapshot<S> {
+    const { tensors } = this.#entryAt(this.#position);
+    if (tensors === undefined) throw new Error("timeline: the current state has lost its tensors");
+    return { small: this.#small, tensors };
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Where the tensors of every state are. */
+  get held(): readonly Held[] {
+    return this.#entries.map(({ tensors, file }) => (tensors ? "memory" : file ? "disk" : "dropped"));
+  }
+
+  /** Small data of every state, in order. */
+  get states(): readonly S[] {
+    const states: S[] = [];
+    let small = this.#walk(this.#position, 0);
+    for (const [position, { forward }] of this.#entries.entries()) {
+      if (position > 0) small = applyPatches(small, forward as Patch[]);
+      states.push(small);
+    }
+    return states;
+  }
+
+  /** Says that arrays of these tensors are held outside, so that their memory is not used again. */
+  escape(tensors: TensorGroups): void {
+    for (const array of arraysOf(tensors)) this.#escaped.add(array);
+  }
+
+  /**
+   * Makes a new state from the current one and stands at it: synchronous, all or nothing.
+   * @param recipe changes a draft of the small data; must not be async, and no tensor belongs in it
+   */
+  commit(recipe: (draft: Draft<S>) => void, tensors: TensorGroups): Snapshot<S> {
+    const [small, forward, backward] = produceWithPatches(this.#small, (draft) => {
+      recipe(draft);
+    });
+    const replaced = this.#entries.splice(this.#position + 1);
+    this.#entries.push({ tensors, file: undefined, forward, backward });
+    this.#small = small;
+    this.#position++;
+    for (const entry of replaced) this.#forget(entry);
+    return this.current;
+  }
+
+  /**
+   * Stands at another state; position 0 is the first.
+   * @throws RangeError if there is no such state, or its tensors were dropped.
+   */
+  async goto(position: number): Promise<Snapshot<S>> {
+    const entry = this.#entryAt(position);
+    if (entry.tensors === undefined) {
+      if (entry.file === undefined) {
+        throw new RangeError(
+          `the parameters of state ${position} are no longer kept (of ${this.#entries.length} states: ${this.held.join(", ")}); give the trainer a larger history: { memoryBytes, diskBytes }`,
+        );
+      }
+      entry.tensors = ungroup(await this.#spillFormat().read(entry.file.path));
+    }
+    this.#small = this.#walk(this.#position, position);
+    this.#position = position;
+    return this.current;
+  }
+
+  /** Brings earlier states within the budgets: the oldest go to disk, or are dropped. Called after a commit. */
+  async trim(): Promise<void> {
+    const { tensors: current } = this.current;
+    const kept = new Set(arraysOf(current));
+    const inMemory = this.#entries.filter((entry, i) => i !== this.#position && entry.tensors !== undefined);
+    let bytes = 0;
+    // Newest first: what an undo needs stays in memory longest.
+    for (const entry of inMemory.reverse()) {
+      if (entry.tensors === undefined) continue;
+      bytes += bytesOf(entry.tensors, kept);
+      if (bytes <= this.#memoryBytes) for (const array of arraysOf(entry.tensors)) kept.add(array);
+      else await this.#spill(entry, kept);
+    }
+    let onDisk = 0;
+    for (const entry of [...this.#entries].reverse()) {
+      if (entry.file === undefined) continue;
+      onDisk += entry.file.bytes;
+      if (onDisk > this.#diskBytes && entry.tensors === undefined) this.#forget(entry);
+    }
+  }
+
+  /** Deletes what was spilled and lets go of recycled memory. */
+  async dispose(): Promise<void> {
+    const folder = await this.#folder;
+    this.#folder = undefined;
+    this.pool.clear();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+
+  #entryAt(position: number): Entry {
+    const entry = this.#entries[position];
+    if (entry === undefined) {
+      throw new RangeError(`there is no state ${position}; there are states 0 to ${this.#entries.length - 1}`);
+    }
+    return entry;
+  }
+
+  #walk(from: number, to: number): S {
+    let small = this.#small;
+    for (let i = from; i < to; i++) small = applyPatches(small, this.#entryAt(i + 1).forward as Patch[]);
+    for (let i = from; i > to; i--) small = applyPatches(small, this.#entryAt(i).backward as Patch[]);
+    return small;
+  }
+
+  async #spill(entry: Entry, kept: ReadonlySet<Float32Array>): Promise<void> {
+    const { tensors } = entry;
+    if (tensors === undefined) return;
+    const bytes = bytesOf(tensors, new Set());
+    if (entry.file === undefined && this.#format !== undefined && bytes <= this.#diskBytes) {
+      this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-"));
+      const path = join(await this.#folder, `${this.#entries.indexOf(entry)}-${Date.now()}.safetensors`);
+      try {
+        await this.#format.write(path, regroup(tensors));
+        entry.file = { path, bytes };
+      } catch {
+        await rm(path, { force: true });
+      }
+    }
+    // The trainer may have moved while the file was written.
+    if (this.#entries[this.#position] === entry) return;
+    entry.tensors = undefined;
+    this.#recycle(tensors, kept);
+  }
+
+  #forget(entry: Entry): void {
+    const { file, tensors } = entry;
+    entry.file = undefined;
+    entry.tensors = undefined;
+    if (file !== undefined) void rm(file.path, { force: true });
+    if (tensors !== undefined) this.#recycle(tensors, new Set());
+  }
+
+  #recycle(tensors: TensorGroups, kept: ReadonlySet<Float32Array>): void {
+    const used = new Set<Float32Array>();
+    for (const entry of this.#entries) {
+      if (entry.tensors !== undefined) for (const array of arraysOf(entry.tensors)) used.add(array);
+    }
+    for (const array of arraysOf(tensors)) {
+      if (!used.has(array) && !kept.has(array) && !this.#escaped.has(array)) this.pool.give(array);
+    }
+  }
+
+  #spillFormat(): SpillFormat {
+    if (this.#format === undefined) throw new Error("timeline: a state is on disk, but there is no format to read it");
+    return this.#format;
+  }
+}
+
+/** Groups as one map, `group:name`. */
+export function regroup(groups: TensorGroups): Map<string, Tensor<"float32">> {
+  return new Map(
+    Object.entries(groups).flatMap(([group, params]) =>
+      [...params].map(([name, value]): [string, Tensor<"float32">] => [`${group}:${name}`, value]),
+    ),
+  );
+}
+
+/** The inverse of {@link regroup}. */
+export function ungroup(tensors: ReadonlyMap<string, Tensor<"float32">>): TensorGroups {
+  const groups: Record<string, Map<string, Tensor<"float32">>> = {};
+  for (const [key, value] of tensors) {
+    const colon = key.indexOf(":");
+    const group = key.slice(0, colon);
+    groups[group] ??= new Map();
+    groups[group]?.set(key.slice(colon + 1), value);
+  }
+  return groups;
+}

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type SpillFormat, type TensorGroups, Timeline } from "../../src/state/timeline.js";
+import { float32, type Tensor } from "../../src/tensor.js";
+
+interface Small {
+  step: number;
+  readonly losses: number[];
+}
+
+const groups = (value: number, length = 4): TensorGroups => ({
+  policy: new Map([["w", float32([length], new Float32Array(length).fill(value))]]),
+});
+const weight = (tensors: TensorGroups): number => tensors.policy?.get("w")?.data[0] ?? Number.NaN;
+const commit = (timeline: Timeline<Small>, step: number): void => {
+  timeline.commit((draft) => {
+    draft.step = step;
+    draft.losses.push(step * 10);
+  }, groups(step));
+};
+
+/** Files in memory, instead of on a disk. */
+function memoryFiles(): SpillFormat & { readonly files: Map<string, ReadonlyMap<string, Tensor<"float32">>> } {
+  const files = new Map<string, ReadonlyMap<string, Tensor<"float32">>>();
+  return {
+    files,
+    write: async (file, tensors) => {
+      files.set(file, new Map([...tensors].map(([name, t]) => [name, float32(t.shape, t.data.slice())])));
+    },
+    read: async (file) => files.get(file) ?? new Map(),
+  };
+}
+
+test("undo and goto move through states; small data follows by patches", async () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0));
+  for (const step of [1, 2, 3]) commit(timeline, step);
+  assert.deepEqual(timeline.current.small, { step: 3, losses: [10, 20, 30] });
+  const back = await timeline.goto(1);
+  assert.deepEqual(back.small, { step: 1, losses: [10] });
+  assert.equal(weight(back.tensors), 1);
+  assert.deepEqual((await timeline.goto(3)).small, { step: 3, losses: [10, 20, 30] });
+  assert.deepEqual(
+    timeline.states.map(({ step }) => step),
+    [0, 1, 2, 3],
+  );
+  await assert.rejects(timeline.goto(9), /there is no state 9; there are states 0 to 3/);
+});
+
+test("a commit after going back replaces what came after", async () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0));
+  for (const step of [1, 2, 3]) commit(timeline, step);
+  await timeline.goto(1);
+  commit(timeline, 7);
+  assert.deepEqual(
+    timeline.states.map(({ step }) => step),
+    [0, 1, 7],
+  );
+});
+
+test("a recipe that throws changes nothing", () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0));
+  assert.throws(() =>
+    timeline.commit((draft) => {
+      draft.step = 5;
+      throw new Error("no");
+    }, groups(5)),
+  );
+  assert.deepEqual([timeline.current.small.step, weight(timeline.current.tensors), timeline.position], [0, 0, 0]);
+});
+
+test("beyond the memory budget states go to disk, beyond the disk budget they are dropped, oldest first", async () => {
+  const format = memoryFiles();
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 16, diskBytes: 32, format });
+  for (const step of [1, 2, 3, 4, 5]) {
+    commit(timeline, step);
+    await timeline.trim();
+  }
+  assert.deepEqual(timeline.held, ["dropped", "dropped", "disk", "disk", "memory", "memory"]);
+  assert.equal(weight((await timeline.goto(2)).tensors), 2);
+  await assert.rejects(timeline.goto(0), /state 0 are no longer kept .*larger history/);
+  assert.equal(timeline.current.small.step, 2, "a move that fails moves nothing");
+  await timeline.dispose();
+});
+
+test("memory of dropped states is used again, unless somebody holds it", async () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 0, diskBytes: 0 });
+  commit(timeline, 1);
+  const first = timeline.current.tensors.policy?.get("w")?.data;
+  await timeline.trim();
+  assert.equal(timeline.pool.bytes, 0, "the first state's tensors came from outside");
+  commit(timeline, 2);
+  timeline.escape(timeline.current.tensors);
+  await timeline.trim();
+  assert.equal(timeline.pool.take(4), first);
+  commit(timeline, 3);
+  await timeline.trim();
+  assert.equal(timeline.pool.bytes, 0, "state 2 was handed out");
+});
