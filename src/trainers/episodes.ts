@@ -123,7 +123,8 @@ export function packValues(
 export function takeRows(values: Tensor<"float32">, rows: readonly number[]): Tensor<"float32"> {
   const columns = values.shape[1] ?? 0;
   const data = new Float32Array(rows.length * columns);
-  for (const [i, row] of rows.entries()) data.set(values.data.subarray(row * columns, (row + 1) * columns), i * columns);
+  for (const [i, row] of rows.entries())
+    data.set(values.data.subarray(row * columns, (row + 1) * columns), i * columns);
   return float32([rows.length, columns], data);
 }
 

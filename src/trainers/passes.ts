@@ -5,7 +5,7 @@
 import type { ProgramCache } from "../engine/programCache.js";
 import { gradient } from "../graph/gradient.js";
 import { Graph } from "../graph/graph.js";
-import { gather, gatherElements, logSoftmax, mul, neg, reduceSum, reshape, exp } from "../graph/ops.js";
+import { exp, gather, gatherElements, logSoftmax, mul, neg, reduceSum, reshape } from "../graph/ops.js";
 import { type Program, program } from "../graph/program.js";
 import type { Value } from "../graph/value.js";
 import type { ModelConfig } from "../nn/config.js";
