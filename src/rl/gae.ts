@@ -5,6 +5,12 @@ export interface AdvantageOptions {
   readonly gamma: number;
   readonly gaeLambda: number;
   readonly whitenRewards: boolean;
+  /**
+   * Per row, how many padded positions follow its last column when rewards are whitened: whitening that keeps the mean
+   * moves their zeros too, and the estimates of the row begin there. TRL 0.11.4 has them (a defect); without this key
+   * what the mask leaves out stays 0.
+   */
+  readonly whitenedPadding?: readonly number[];
 }
 
 /**
@@ -46,12 +52,42 @@ export function advantagesAndReturns(
 ): { readonly advantages: Float32Array; readonly returns: Float32Array } {
   const masked = (x: ArrayLike<number>): Float32Array =>
     Float32Array.from({ length: mask.length }, (_, i) => ((mask[i] ?? 0) === 0 ? 0 : (x[i] ?? Number.NaN)));
-  const counting = masked(rewards);
-  const used = options.whitenRewards ? maskedWhiten(counting, mask, { shiftMean: false }) : counting;
   const estimates = masked(values);
-  const raw = gae(used, estimates, columns, options);
+  const raw = gae(...whitened(masked(rewards), estimates, mask, columns, options), options);
+  const width = raw.length / (mask.length / columns);
+  const kept = Float32Array.from(mask, (_, i) => raw[Math.floor(i / columns) * width + (i % columns)] ?? Number.NaN);
   return {
-    advantages: masked(maskedWhiten(raw, mask)),
-    returns: masked(raw.map((advantage, i) => advantage + (estimates[i] ?? Number.NaN))),
+    advantages: masked(maskedWhiten(kept, mask)),
+    returns: masked(kept.map((advantage, i) => advantage + (estimates[i] ?? Number.NaN))),
   };
+}
+
+/** Rewards and values for {@link gae}, with their number of columns: rewards whitened where that is asked for. */
+function whitened(
+  rewards: Float32Array,
+  values: Float32Array,
+  mask: ArrayLike<number>,
+  columns: number,
+  { whitenRewards, whitenedPadding }: AdvantageOptions,
+): [rewards: Float32Array, values: Float32Array, columns: number] {
+  if (!whitenRewards) return [rewards, values, columns];
+  const moved = maskedWhiten(rewards, mask, { shiftMean: false });
+  if (whitenedPadding === undefined) {
+    return [moved.map((reward, i) => ((mask[i] ?? 0) === 0 ? 0 : reward)), values, columns];
+  }
+  // What a zero becomes: maskedWhiten is affine.
+  const [padding = 0] = maskedWhiten([0, ...rewards], [0, ...Array.from(mask)], { shiftMean: false });
+  const width = columns + Math.max(0, ...whitenedPadding);
+  const rows = mask.length / columns;
+  const wideRewards = new Float32Array(rows * width);
+  const wideValues = new Float32Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    wideRewards.set(moved.subarray(row * columns, (row + 1) * columns), row * width);
+    wideValues.set(values.subarray(row * columns, (row + 1) * columns), row * width);
+    const end = columns + (whitenedPadding[row] ?? 0);
+    // A negative count: the padded rows end before the last column.
+    wideRewards.fill(padding, row * width + columns, row * width + Math.max(columns, end));
+    if (end < columns) wideRewards.fill(0, row * width + end, row * width + columns);
+  }
+  return [wideRewards, wideValues, width];
 }

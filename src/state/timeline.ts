@@ -82,7 +82,7 @@ export class Timeline<S extends object> {
     this.escape(tensors);
   }
 
-  /** The state the trainer stands at. The same object until the next commit or move. */
+  /** The state the trainer stands at. Its `tensors` are the same object until the next commit or move. */
   get current(): Snapshot<S> {
     const { tensors } = this.#entryAt(this.#position);
     if (tensors === undefined) throw new Error("timeline: the current state has lost its tensors");

@@ -59,6 +59,8 @@ export interface PPOConfig {
   readonly paddedPositions: boolean;
   /** Clip only at the first optimizer step of the trainer's life (what TRL 0.11 does); false clips at every step. */
   readonly clipGradOnce: boolean;
+  /** With `whitenRewards`, let whitened padding after a response count as reward (what TRL 0.11 does); false masks it. */
+  readonly whitenPadding: boolean;
   readonly adamBeta1: number;
   readonly adamBeta2: number;
   readonly adamEpsilon: number;

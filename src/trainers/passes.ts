@@ -5,11 +5,12 @@
 import type { ProgramCache } from "../engine/programCache.js";
 import { gradient } from "../graph/gradient.js";
 import { Graph } from "../graph/graph.js";
-import { exp, gather, gatherElements, logSoftmax, mul, neg, reduceSum, reshape } from "../graph/ops.js";
+import { exp, gatherElements, logSoftmax, mul, neg, reduceSum, reshape } from "../graph/ops.js";
 import { type Program, program } from "../graph/program.js";
 import type { Value } from "../graph/value.js";
-import type { ModelConfig } from "../nn/config.js";
-import { lmHead, transformer, valueHead } from "../nn/transformer.js";
+import { embeddingName, type ModelConfig, parameterShapes, valueHeadShapes } from "../nn/config.js";
+import { lmHead, selectRows, valueHead } from "../nn/heads.js";
+import { transformer, weightsOf } from "../nn/transformer.js";
 import { ppoLossGraph } from "../rl/lossGraph.js";
 import { float32, type Params, type Tensor } from "../tensor.js";
 import type { PackedEpisodes } from "./episodes.js";
@@ -47,11 +48,13 @@ export class Passes {
   readonly #cache: ProgramCache;
   readonly #config: ModelConfig;
   readonly #key: string;
+  readonly #names: readonly string[];
 
   constructor(cache: ProgramCache, config: ModelConfig) {
     this.#cache = cache;
     this.#config = config;
     this.#key = JSON.stringify(config);
+    this.#names = [...parameterShapes(config).keys(), ...valueHeadShapes(config).keys()];
   }
 
   /** Log-probs and values of the response tokens. */
@@ -61,7 +64,7 @@ export class Passes {
     { full = false, signal }: { readonly full?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<ForwardResult> {
     const key = `ppo forward ${full} ${this.#shapeKey(episodes)}`;
-    const executable = await this.#cache.get(key, () => this.#forwardProgram(params, episodes, full));
+    const executable = await this.#cache.get(key, () => this.#forwardProgram(episodes, full));
     const out = await executable.run({ ...Object.fromEntries(params), ...modelInputs(episodes) }, runOptions(signal));
     return {
       logprobs: floats(out, "logprobs"),
@@ -79,7 +82,7 @@ export class Passes {
     signal?: AbortSignal,
   ): Promise<BackwardResult> {
     const key = `ppo backward ${this.#shapeKey(episodes)}`;
-    const executable = await this.#cache.get(key, () => this.#backwardProgram(params, episodes));
+    const executable = await this.#cache.get(key, () => this.#backwardProgram(episodes));
     const out = await executable.run(
       {
         ...Object.fromEntries(params),
@@ -92,10 +95,13 @@ export class Passes {
       runOptions(signal),
     );
     const gradients = new Map<string, Tensor<"float32">>();
-    for (const [name, { shape }] of params) {
+    for (const name of this.#names) {
+      const shape = params.get(name)?.shape ?? [];
       const found = out[gradientName(name)];
-      if (found?.dtype === "float32") gradients.set(name, float32(shape, found.data as Float32Array));
+      if (found !== undefined) gradients.set(name, float32(shape, found.data as Float32Array));
     }
+    const table = embeddingName(this.#config);
+    gradients.set(table, withLookups(gradients.get(table), params.get(table), episodes, floats(out, "embeddings")));
     return {
       newLogprobs: floats(out, "logprobs"),
       newValues: floats(out, "values"),
@@ -108,14 +114,14 @@ export class Passes {
     return `${inputIds.shape.join("x")} ${positions.shape[0]} ${this.#key}`;
   }
 
-  #forwardProgram(params: Params, episodes: PackedEpisodes, full: boolean): Program {
-    const { logprobs, values, distribution } = this.#model(new Graph(), params, episodes);
+  #forwardProgram(episodes: PackedEpisodes, full: boolean): Program {
+    const { logprobs, values, distribution } = this.#model(new Graph(), episodes);
     return program({ logprobs, values, ...(full ? { full: distribution } : {}) });
   }
 
-  #backwardProgram(params: Params, episodes: PackedEpisodes): Program {
+  #backwardProgram(episodes: PackedEpisodes): Program {
     const graph = new Graph();
-    const { logprobs, values, distribution, declared } = this.#model(graph, params, episodes);
+    const { logprobs, values, distribution, embeddings } = this.#model(graph, episodes);
     const vector = (name: string): Value => graph.input(`batch.${name}`, "float32", episodes.positions.shape);
     const scalar = (name: string): Value => graph.input(`batch.${name}`, "float32", []);
     const loss = ppoLossGraph({
@@ -131,49 +137,55 @@ export class Passes {
       vfCoef: scalar("vfCoef"),
     });
     const entropy = neg(reduceSum(mul(exp(distribution), distribution), [-1]));
-    const names = [...declared.keys()];
-    const gradients = gradient(loss, [...declared.values()]);
-    return program({
-      logprobs,
-      values,
-      entropy,
-      ...Object.fromEntries(
-        names.flatMap((name, i) => {
-          const value = gradients[i];
-          return value === undefined ? [] : [[gradientName(name), value]];
-        }),
-      ),
-    });
+    // The table's own gradient comes from a tied head; what the look-up adds is scattered outside the graph.
+    const names = this.#names.filter((name) => name !== embeddingName(this.#config) || this.#config.tieWordEmbeddings);
+    const weights = weightsOf(graph, this.#config);
+    const [embeddingsGradient, ...gradients] = gradient(loss, [embeddings, ...names.map(weights)]);
+    if (embeddingsGradient === undefined) throw new Error("the loss does not depend on the embeddings");
+    const outputs: Record<string, Value> = { logprobs, values, entropy, embeddings: embeddingsGradient };
+    for (const [i, value] of gradients.entries()) outputs[gradientName(names[i] ?? "")] = value;
+    return program(outputs);
   }
 
   /** The model on padded rows, its heads on the positions that predict response tokens. */
-  #model(graph: Graph, params: Params, { inputIds, positions }: PackedEpisodes) {
-    const declared = new Map<string, Value>();
-    const weights = (name: string): Value => {
-      const known = declared.get(name);
-      if (known !== undefined) return known;
-      const tensor = params.get(name);
-      if (tensor === undefined) throw new Error(`the model has no parameter "${name}"`);
-      const value = graph.input(name, "float32", tensor.shape);
-      declared.set(name, value);
-      return value;
-    };
-    const { hidden } = transformer(this.#config, weights, {
-      inputIds: graph.input("inputIds", "int32", inputIds.shape),
-      positionIds: graph.input("positionIds", "int32", inputIds.shape),
-      attentionMask: graph.input("attentionMask", "float32", inputIds.shape),
-    });
-    const [rows = 0, length = 0, width = 0] = hidden.shape;
+  #model(graph: Graph, { inputIds, positions }: PackedEpisodes) {
+    const weights = weightsOf(graph, this.#config);
+    const { hidden, embeddings } = transformer(
+      this.#config,
+      weights,
+      {
+        inputIds: graph.input("inputIds", "int32", inputIds.shape),
+        positionIds: graph.input("positionIds", "int32", inputIds.shape),
+        attentionMask: graph.input("attentionMask", "float32", inputIds.shape),
+      },
+      { detachEmbedding: true },
+    );
     const [count = 0] = positions.shape;
-    const flat = reshape(hidden, [rows * length, width]);
-    const picked = reshape(gather(flat, graph.input("positions", "int32", [count]), 0), [1, count, width]);
-    const logits = reshape(lmHead(this.#config, weights, picked), [count, -1]);
-    const distribution = logSoftmax(logits, -1);
+    const picked = selectRows(hidden, graph.input("positions", "int32", [count]));
+    const distribution = logSoftmax(lmHead(this.#config, weights, picked), -1);
     const tokens = reshape(graph.input("tokens", "int32", [count]), [count, 1]);
     const logprobs = reshape(gatherElements(distribution, tokens, 1), [count]);
-    const values = reshape(valueHead(weights, picked), [count]);
-    return { logprobs, values, distribution, declared };
+    return { logprobs, values: valueHead(weights, picked), distribution, embeddings };
   }
+}
+
+/** The embedding table's gradient: what the tied head gave, if any, plus the gradient of every looked-up row. */
+function withLookups(
+  fromHead: Tensor<"float32"> | undefined,
+  table: Tensor<"float32"> | undefined,
+  { inputIds, attentionMask }: PackedEpisodes,
+  rows: Float32Array,
+): Tensor<"float32"> {
+  if (table === undefined) throw new Error("the model has no embedding table");
+  const width = table.shape[1] ?? 0;
+  const data = fromHead?.data ?? new Float32Array(table.data.length);
+  for (let i = 0; i < inputIds.data.length; i++) {
+    if (attentionMask.data[i] === 0) continue;
+    const to = (inputIds.data[i] ?? 0) * width;
+    const from = i * width;
+    for (let j = 0; j < width; j++) data[to + j] = (data[to + j] as number) + (rows[from + j] as number);
+  }
+  return float32(table.shape, data);
 }
 
 const gradientName = (name: string): string => `gradient.${name}`;

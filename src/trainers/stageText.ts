@@ -11,7 +11,6 @@ const fixed = (x: number, digits = 3): string => (Number.isFinite(x) ? x.toFixed
 const oneLine = (text: string): string =>
   JSON.stringify(text)
     .slice(1, -1)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     .replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g, "·");
 const clipped = (text: string, width: number): string =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
@@ -33,7 +32,13 @@ function extent({ data }: Tensor<"float32">, mask: Tensor<"float32">): number {
 }
 
 /** A response with its tokens coloured by a channel. */
-function coloured(value: Rollout, channel: Tensor<"float32">, row: number, most: number, ink: Ink): string {
+function coloured(
+  value: Pick<Rollout, "tokens" | "responseMask">,
+  channel: Tensor<"float32">,
+  row: number,
+  most: number,
+  ink: Ink,
+): string {
   const columns = channel.shape[1] ?? 0;
   const pieces = (value.tokens[row] ?? []).slice(0, shownTokens).map((token, t) => {
     const i = row * columns + t;

@@ -1,3 +1,4 @@
+import type { RunningMoments } from "../rl/rewards.js";
 import type { Tensor } from "../tensor.js";
 import type { PPOConfig } from "./config.js";
 
@@ -14,7 +15,7 @@ export interface StageValue {
   readonly trainer: string;
   /** The configuration it was made under. */
   readonly config: PPOConfig;
-  /** Fingerprint of the policy parameters that made the responses. */
+  /** Fingerprint of the policy parameters that made this value's own numbers. */
   readonly parameters: string;
   /** Fingerprint of the numbers in this value: equal when a reader sees the same numbers as the author. */
   readonly fingerprint: string;
@@ -51,6 +52,10 @@ export interface Scored extends Omit<Rollout, "stage"> {
   readonly scores: Tensor<"float32">;
   /** [B] scores as the reward function gave them (the sum over tokens of a per-token reward). */
   readonly rawScores: Tensor<"float32">;
+  /** [B, T] scores of single tokens, where the reward judges tokens. */
+  readonly tokenScores?: Tensor<"float32">;
+  /** Moments of all scores so far, this batch included, for `useScoreScaling`. */
+  readonly scoreMoments: RunningMoments;
   /** [B, T] log-probability of every response token under the reference. */
   readonly refLogprobs: Tensor<"float32">;
   /** [B, T] value head's estimate at the position that predicts the token. */

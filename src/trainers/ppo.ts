@@ -1,0 +1,1191 @@
+/**
+ * Proximal policy optimisation of a language model, one stage at a time: `rollout`, `score`, `advantage`, `update`.
+ * Sources: Ziegler et al. 2019, "Fine-Tuning Language Models from Human Preferences"; `PPOTrainer` of TRL 0.11.4, whose
+ * arithmetic and metrics the dialect `trl-0.11` reproduces.
+ */
+import { randomUUID } from "node:crypto";
+import { bundleOf, displaySymbol, type Ink } from "../display.js";
+import type { Engine } from "../engine/engine.js";
+import { ortEngine } from "../engine/ort.js";
+import { type ProgramCache, programCache } from "../engine/programCache.js";
+import { fingerprint } from "../fingerprint.js";
+import { type CausalLM, countParameters, withParams, withValueHead } from "../models/model.js";
+import { readSafetensors, writeSafetensors } from "../models/safetensors.js";
+import { type AdamState, adam, adamW } from "../optim/adam.js";
+import {
+  addGradients,
+  clipByGlobalNorm,
+  type Gradients,
+  globalNorm,
+  norm,
+  type Optimizer,
+} from "../optim/optimizer.js";
+import { stream } from "../random.js";
+import { advantagesAndReturns } from "../rl/gae.js";
+import { adaptKlCoef, fullKl, klPenalty } from "../rl/kl.js";
+import { ppoLosses } from "../rl/losses.js";
+import { maskedMean } from "../rl/masked.js";
+import { noMoments, type RunningMoments, scaleScores, tokenRewards } from "../rl/rewards.js";
+import { Timeline, type TimelineOptions } from "../state/timeline.js";
+import { float32, int32, type Params, type Tensor } from "../tensor.js";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import type { PPOConfig } from "./config.js";
+import { configure, type PPOConfigInput } from "./configure.js";
+import { pack, packValues, takeRows, unpack, unpadded } from "./episodes.js";
+import { TrainerError } from "./errors.js";
+import { type History, type HistoryEntry, historyOf } from "./history.js";
+import { signalOf } from "./interrupt.js";
+import { checkScores, type Judgement, judge } from "./judge.js";
+import { Passes } from "./passes.js";
+import { encodePrompts, type Prompts, promptTexts, takeBatch } from "./prompts.js";
+import type { RewardFunction, RewardValues } from "./reward.js";
+import { sample } from "./sample.js";
+import { checkStage, seal } from "./seal.js";
+import type { Advantaged, FinishReason, MinibatchResult, Rollout, Scored, Updated } from "./stages.js";
+import { episodeKl, minibatchStats, type Stats, stepStats } from "./trlStats.js";
+
+/** What a trainer is made of. */
+export interface PPOTrainerOptions {
+  /** The model to train. It is not changed: the trainer makes new parameters. A value head is added if it has none. */
+  readonly policy: CausalLM;
+  /** What the KL penalty measures distance from; the policy as it begins, by default. */
+  readonly reference?: CausalLM;
+  readonly reward?: RewardFunction;
+  /** Where `rollout()`, `step()` and `run()` take prompts from when they are given none. */
+  readonly prompts?: Prompts;
+  readonly config?: PPOConfigInput;
+  /** What runs the numbers; onnxruntime by default. */
+  readonly engine?: Engine;
+  /** How much of the past is kept for `undo` and `goto`. */
+  readonly history?: Pick<TimelineOptions, "memoryBytes" | "diskBytes">;
+}
+
+/** A call that can be interrupted by a signal of its own besides the running notebook cell's. */
+export interface Interruptible {
+  readonly signal?: AbortSignal;
+}
+
+/** Responses that were written elsewhere, for {@link PPOTrainer.rolloutOf}. */
+export interface RecordedEpisodes {
+  readonly queryIds: readonly (readonly number[])[];
+  readonly responseIds: readonly (readonly number[])[];
+  /** 1 for each response token that counts; all count by default. */
+  readonly responseMask?: readonly (readonly number[])[];
+  readonly finishReasons?: readonly FinishReason[];
+}
+
+/** Overrides of one `score` call. */
+export interface ScoreOptions extends Interruptible {
+  readonly reward?: RewardFunction;
+  /** Scores instead of a reward function's. */
+  readonly scores?: RewardValues;
+  readonly klCoef?: number;
+  readonly klPenalty?: PPOConfig["klPenalty"];
+}
+
+/** Overrides of one `advantage` call. */
+export interface AdvantageOverrides {
+  readonly gamma?: number;
+  readonly lambda?: number;
+  /** The same as `lambda`. */
+  readonly gaeLambda?: number;
+  readonly whitenRewards?: boolean;
+  /** Rewards are made again with this coefficient. */
+  readonly klCoef?: number;
+}
+
+/** Overrides of one `update` call. */
+export interface UpdateOverrides extends Interruptible {
+  /** Does everything but keep the result: the trainer stands where it stood. */
+  readonly dryRun?: boolean;
+  /** Per epoch, the order in which episodes are taken; drawn from the seed by default. */
+  readonly permutations?: readonly (readonly number[])[];
+  /** Other hyperparameters for this update alone. */
+  readonly config?: PPOConfigInput;
+}
+
+/** The small part of a trainer's state: plain data. */
+interface PPOState {
+  /** Steps taken. */
+  step: number;
+  klCoef: number;
+  moments: RunningMoments;
+  /** Optimizer steps taken. */
+  optimizerSteps: number;
+  /** Fingerprint of the policy's parameters. */
+  parameters: string;
+  /** Metrics of the step that led here. */
+  stats: Stats | null;
+}
+
+/** What stands behind every trainer and its forks. */
+interface Setting {
+  readonly id: string;
+  /** This trainer and those it was forked from, with their configurations. */
+  readonly lineage: ReadonlyMap<string, PPOConfig>;
+  readonly config: PPOConfig;
+  readonly policy: CausalLM;
+  readonly reference: CausalLM;
+  readonly reward: RewardFunction | undefined;
+  readonly prompts: Prompts | undefined;
+  readonly engine: Engine;
+  readonly programs: ProgramCache;
+  readonly history: Pick<TimelineOptions, "memoryBytes" | "diskBytes">;
+  /** Steps taken before this process: they can be read about, not gone back to. */
+  readonly earlier: readonly HistoryEntry[];
+}
+
+let shared: { readonly engine: Engine; readonly programs: ProgramCache } | undefined;
+
+function defaultRuntime(): { readonly engine: Engine; readonly programs: ProgramCache } {
+  if (shared === undefined) {
+    const engine = ortEngine();
+    shared = { engine, programs: programCache(engine, { maxEntries: 12 }) };
+  }
+  return shared;
+}
+
+const seconds = (since: number): number => (performance.now() - since) / 1000;
+
+/**
+ * Trains a policy with PPO. Every stage takes the value of the stage before and gives a new, frozen one; only `update`
+ * (with `step`, `run` and a finished `minibatches`) moves the trainer, in one synchronous commit at its end. A call that
+ * throws or is interrupted leaves the trainer as it was.
+ */
+export class PPOTrainer {
+  readonly #setting: Setting;
+  readonly #timeline: Timeline<PPOState>;
+  readonly #passes: Passes;
+  readonly #referencePasses: Passes;
+  readonly #optimizer: Optimizer<AdamState>;
+  /** Results by the timeline's position. */
+  readonly #updates: (Updated | undefined)[] = [undefined];
+  /** Forward passes over a rollout, by the parameters they were made with. */
+  readonly #forwards = new WeakMap<Params, Map<string, Forwarded>>();
+  /** Seconds that a stage value took. */
+  readonly #seconds = new WeakMap<
+    object,
+    { readonly forward?: number; readonly rewards?: number; readonly advantages?: number }
+  >();
+  readonly #listeners = new Set<() => void>();
+  readonly #warned = new Set<string>();
+  #stopping = false;
+  /** The steps taken so far; goes on as the trainer does. */
+  readonly history: History;
+
+  private constructor(setting: Setting, state: PPOState, tensors: { policy: Params; m: Params; v: Params }) {
+    this.#setting = setting;
+    this.#timeline = new Timeline<PPOState>(state, tensors, {
+      ...setting.history,
+      format: { write: (file, params) => writeSafetensors(file, params), read: (file) => readSafetensors(file) },
+    });
+    this.#passes = new Passes(setting.programs, setting.policy.config);
+    this.#referencePasses = new Passes(setting.programs, setting.reference.config);
+    this.#optimizer = optimizerOf(setting.config);
+    this.history = historyOf({
+      trainer: setting.id,
+      entries: () => this.#entries(),
+      subscribe: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+      stop: () => this.stop(),
+    });
+  }
+
+  /**
+   * Makes a trainer.
+   * @throws ConfigError for a configuration that will not do.
+   * @throws TrainerError for a policy that is no language model, or a reference with another vocabulary.
+   */
+  static async create(options: PPOTrainerOptions): Promise<PPOTrainer> {
+    const config = configure(options.config);
+    const { policy: given, reference: givenReference } = options;
+    if (given?.kind !== "causal-lm") {
+      throw new TrainerError(
+        `policy: ${given === undefined ? "none was given" : `"${given.name}" is a ${given.kind} model`}; expected a language model, as loadModel gives it`,
+      );
+    }
+    const policy = withValueHead(given, stream(config.seed, "ppo/value-head").uniform);
+    // A value head of zeros: the reference's values are not used.
+    const reference = givenReference === undefined ? policy : withValueHead(givenReference, () => 0.5);
+    if (reference.config.vocabSize !== policy.config.vocabSize) {
+      throw new TrainerError(
+        `reference "${reference.name}" has a vocabulary of ${reference.config.vocabSize}, the policy "${policy.name}" one of ${policy.config.vocabSize}; both must share a tokenizer`,
+      );
+    }
+    const runtime =
+      options.engine === undefined
+        ? defaultRuntime()
+        : { engine: options.engine, programs: programCache(options.engine, { maxEntries: 12 }) };
+    const id = newId();
+    return new PPOTrainer(
+      {
+        id,
+        lineage: new Map([[id, config]]),
+        config,
+        policy,
+        reference,
+        reward: options.reward,
+        prompts: options.prompts,
+        ...runtime,
+        history: options.history ?? {},
+        earlier: [],
+      },
+      {
+        step: 0,
+        klCoef: config.klCoef,
+        moments: noMoments,
+        optimizerSteps: 0,
+        parameters: policy.fingerprint,
+        stats: null,
+      },
+      { policy: policy.params, m: new Map(), v: new Map() },
+    );
+  }
+
+  /** The configuration that runs, complete. */
+  get config(): PPOConfig {
+    return this.#setting.config;
+  }
+
+  /** Steps taken so far. */
+  get currentStep(): number {
+    return this.#timeline.current.small.step;
+  }
+
+  /** The KL coefficient that the next step will use. */
+  get klCoef(): number {
+    return this.#timeline.current.small.klCoef;
+  }
+
+  /** The policy as it is now, as a model of its own. */
+  get policy(): CausalLM {
+    const { tensors } = this.#timeline.current;
+    this.#timeline.escape({ policy: this.#params() });
+    return withParams(this.#setting.policy, tensors.policy ?? new Map());
+  }
+
+  /** What the KL penalty measures distance from. */
+  get reference(): CausalLM {
+    return this.#setting.reference;
+  }
+
+  // ------------------------------------------------------------------------------------------------- the four stages
+
+  /**
+   * Lets the policy write a response to each prompt of the next batch.
+   * @param prompts a data set or list of texts, from which `batchSize` are taken: all in order if there are exactly so
+   * many, otherwise the next ones of an endless, seeded shuffle
+   */
+  async rollout(prompts?: Prompts, { signal: given }: Interruptible = {}): Promise<Rollout> {
+    const signal = signalOf(given);
+    const { config, policy } = this.#setting;
+    const { small } = this.#timeline.current;
+    const from = prompts ?? this.#setting.prompts;
+    if (from === undefined) {
+      throw new TrainerError(
+        "rollout: no prompts; pass some: trainer.rollout(prompts), or PPOTrainer.create({ prompts })",
+      );
+    }
+    const texts = takeBatch(promptTexts(from), config, small.step);
+    const queryIds = encodePrompts(texts, policy, config);
+    const model = withParams(policy, this.#params());
+    const sampled = await sample(this.#setting.programs, model, queryIds, config, small.step, signal);
+    return this.#sealRollout({ ...sampled, queryIds, prompts: texts });
+  }
+
+  /**
+   * A rollout of responses that were written elsewhere or before; their log-probs are the policy's.
+   * @throws TrainerError for an empty prompt or response, ids outside the vocabulary, or lists that do not fit together.
+   */
+  async rolloutOf(episodes: RecordedEpisodes, { signal: given }: Interruptible = {}): Promise<Rollout> {
+    const signal = signalOf(given);
+    const { policy } = this.#setting;
+    checkRecorded(episodes, policy.config.vocabSize, policy.config.maxPositions);
+    const { queryIds, responseIds } = episodes;
+    const text = (ids: readonly number[]): string =>
+      policy.tokenizer.available
+        ? policy.tokenizer.decode(ids, { skipSpecialTokens: true })
+        : ids.map((id) => policy.tokenizer.tokenText(id)).join("");
+    const eos = new Set(policy.generation.eosTokenIds);
+    const columns = widest(responseIds);
+    const { logprobs } = await this.#evaluate(this.#passes, this.#params(), { queryIds, responseIds }, columns, signal);
+    return this.#sealRollout({
+      prompts: queryIds.map(text),
+      queryIds,
+      responseIds,
+      responseMask: episodes.responseMask,
+      logprobs: unpadded(
+        logprobs,
+        responseIds.map(({ length }) => length),
+      ),
+      finishReasons:
+        episodes.finishReasons ?? responseIds.map((ids) => (eos.has(ids.at(-1) ?? -1) ? "stop" : "length")),
+    });
+  }
+
+  /**
+   * Judges a rollout: scores, the policy's and the reference's log-probs, values, the KL penalty, and the rewards they
+   * make. The trainer's running moments of scores move only with the update.
+   */
+  async score(rollout: Rollout, overrides: ScoreOptions = {}): Promise<Scored> {
+    const signal = signalOf(overrides.signal);
+    const { config, reference } = this.#setting;
+    const checked = checkStage(rollout, "rollout", "score", this.#setting.lineage);
+    const { small } = this.#timeline.current;
+    const params = this.#params();
+    const responseIds = unpadded(checked.responseIds, checked.responseLengths);
+    const columns = checked.responseIds.shape[1] ?? 0;
+
+    const judgement = await this.#judge(checked, responseIds, overrides, signal);
+    const { scores, moments, tokenScores } = this.#scaled(judgement, small.moments, columns);
+
+    const forwardStarted = performance.now();
+    const kind = overrides.klPenalty ?? config.klPenalty;
+    const ids = { queryIds: checked.queryIds, responseIds };
+    const policyPass = await this.#forward(this.#passes, params, checked, ids, columns, signal);
+    const referencePass = await this.#forward(this.#referencePasses, reference.params, checked, ids, columns, signal);
+    const full = kind === "full" ? await this.#fullKl(params, ids, columns, signal) : undefined;
+    const forward = seconds(forwardStarted);
+
+    const rewardsStarted = performance.now();
+    const mask = checked.responseMask;
+    const { logprobs, values } = policyPass;
+    const kl = kind === "full" ? (full?.data ?? []) : klPenalty(logprobs.data, referencePass.logprobs.data, kind);
+    const klCoef = overrides.klCoef ?? small.klCoef;
+    const rewards = tokenRewards(
+      kl,
+      tokenScores === undefined ? scores : new Float32Array(scores.length),
+      mask.data,
+      klCoef,
+      tokenScores?.data,
+    );
+    const { fingerprint: _, stale: __, ...episodes } = checked;
+    const scored = seal<Scored>({
+      ...episodes,
+      ...this.#provenance(checked),
+      stage: "scored",
+      logprobs,
+      refLogprobs: referencePass.logprobs,
+      values,
+      scores: float32([scores.length], scores),
+      rawScores: float32([scores.length], judgement.scores),
+      ...(tokenScores === undefined ? {} : { tokenScores }),
+      scoreMoments: moments,
+      kl: masked(kl, mask),
+      rewards: float32(mask.shape, rewards),
+      klCoef,
+      reference: reference.fingerprint,
+      ...this.#staleness(checked, "score", "were written"),
+    });
+    this.#seconds.set(scored, { forward, rewards: seconds(rewardsStarted) });
+    return scored;
+  }
+
+  /** Estimates advantages and returns. Pure arithmetic: no model runs. */
+  async advantage(scored: Scored, overrides: AdvantageOverrides = {}): Promise<Advantaged> {
+    const started = performance.now();
+    const { config, lineage } = this.#setting;
+    const checked = checkStage(scored, "scored", "advantage", lineage);
+    const mask = checked.responseMask;
+    const columns = mask.shape[1] ?? 0;
+    const klCoef = overrides.klCoef ?? checked.klCoef;
+    const gamma = overrides.gamma ?? config.gamma;
+    const gaeLambda = overrides.lambda ?? overrides.gaeLambda ?? config.lambda;
+    const rewards =
+      klCoef === checked.klCoef
+        ? checked.rewards
+        : float32(
+            mask.shape,
+            tokenRewards(
+              checked.kl.data,
+              checked.tokenScores === undefined ? checked.scores.data : new Float32Array(checked.scores.data.length),
+              mask.data,
+              klCoef,
+              checked.tokenScores?.data,
+            ),
+          );
+    const { advantages, returns } = advantagesAndReturns(rewards.data, checked.values.data, mask.data, columns, {
+      gamma,
+      gaeLambda,
+      whitenRewards: overrides.whitenRewards ?? config.whitenRewards,
+      ...(config.whitenPadding ? { whitenedPadding: paddingAfter(checked, columns, config) } : {}),
+    });
+    const { fingerprint: _, ...rest } = checked;
+    const advantaged = seal<Advantaged>({
+      ...rest,
+      trainer: this.#setting.id,
+      config,
+      stage: "advantaged",
+      klCoef,
+      rewards,
+      advantages: float32(mask.shape, advantages),
+      returns: float32(mask.shape, returns),
+      gamma,
+      gaeLambda,
+    });
+    this.#seconds.set(advantaged, { ...this.#seconds.get(scored), advantages: seconds(started) });
+    return advantaged;
+  }
+
+  /**
+   * Trains on the episodes for `ppoEpochs` epochs and moves the trainer one step on; with `dryRun` it stays.
+   * @throws TrainerError if a number is not finite, naming where; the trainer then stands as before.
+   */
+  async update(advantaged: Advantaged, overrides: UpdateOverrides = {}): Promise<Updated> {
+    const training = this.#train("update", advantaged, overrides);
+    for (;;) {
+      const next = await training.next();
+      if (next.done) return next.value;
+    }
+  }
+
+  /**
+   * Walks an update mini-batch by mini-batch: each result is what stands *before* its optimizer step, which is taken
+   * when the next one is asked for. Only walking to the end moves the trainer; leaving the loop changes nothing.
+   */
+  minibatches(
+    advantaged: Advantaged,
+    overrides: UpdateOverrides = {},
+  ): AsyncGenerator<MinibatchResult, Updated, undefined> {
+    return this.#train("minibatches", advantaged, overrides);
+  }
+
+  // ------------------------------------------------------------------------------------------------- loops and time
+
+  /** One whole step: rollout, score, advantage, update. */
+  async step(prompts?: Prompts, options: Interruptible = {}): Promise<Updated> {
+    const rollout = await this.rollout(prompts, options);
+    const scored = await this.score(rollout, options);
+    return this.update(await this.advantage(scored), options);
+  }
+
+  /**
+   * Step after step. Leave the loop, interrupt it or call `stop()`, and go on later with another `run`: the trainer
+   * stands after the last whole step.
+   */
+  async *run({
+    steps = Number.POSITIVE_INFINITY,
+    prompts,
+    signal,
+  }: { readonly steps?: number; readonly prompts?: Prompts } & Interruptible = {}): AsyncGenerator<
+    Updated,
+    void,
+    undefined
+  > {
+    this.#stopping = false;
+    for (let done = 0; done < steps && !this.#stopping; done++) {
+      yield await this.step(prompts, signal === undefined ? {} : { signal });
+    }
+  }
+
+  /** Ends a `run` after the step in progress. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Stands where the trainer stood before its last step. */
+  async undo(): Promise<this> {
+    const { step } = this.#timeline.current.small;
+    if (this.#timeline.position === 0) {
+      throw new TrainerError(`undo: there is no earlier state; the trainer stands at step ${step}, where it began`);
+    }
+    return this.goto(step - 1);
+  }
+
+  /** Stands where the trainer stood when it had taken `step` steps; later ones can be gone to until the next update. */
+  async goto(step: number): Promise<this> {
+    const first = this.#timeline.states[0]?.step ?? 0;
+    const last = first + this.#timeline.held.length - 1;
+    if (!Number.isInteger(step) || step < first || step > last) {
+      throw new TrainerError(`goto: there is no state after ${step} steps; there are states after ${first} to ${last}`);
+    }
+    await this.#timeline.goto(step - first);
+    this.#changed();
+    return this;
+  }
+
+  /** Another trainer that begins where this one stands, and shares its parameters until it updates. */
+  fork({
+    config: input = {},
+    reward,
+  }: {
+    readonly config?: PPOConfigInput;
+    readonly reward?: RewardFunction;
+  } = {}): PPOTrainer {
+    const config = configure(input, this.config);
+    const { small, tensors } = this.#timeline.current;
+    this.#timeline.escape(tensors);
+    const id = newId();
+    const setting: Setting = {
+      ...this.#setting,
+      id,
+      config,
+      lineage: new Map([...this.#setting.lineage, [id, config]]),
+      reward: reward ?? this.#setting.reward,
+      earlier: this.#entries(),
+    };
+    const klCoef = config.klCoef === this.config.klCoef ? small.klCoef : config.klCoef;
+    return new PPOTrainer(setting, { ...small, klCoef }, groupsOf(tensors));
+  }
+
+  // ------------------------------------------------------------------------------------------------- files
+
+  /**
+   * Writes everything that is needed to go on: the policy and the reference as Hugging Face folders, the optimizer's
+   * moments, the configuration and the small state. What the folder held before is replaced in one step at the end.
+   */
+  async save(dir: string, { signal: given }: Interruptible = {}): Promise<void> {
+    const { config, reference, policy } = this.#setting;
+    const { small, tensors } = this.#timeline.current;
+    const { policy: params, m, v } = groupsOf(tensors);
+    const history = this.#entries().map(({ step, stats, parameters }) => ({ step, stats, parameters }));
+    const { stats: _, ...state } = small;
+    const checkpoint: Checkpoint = {
+      config,
+      state,
+      history,
+      policy: withParams(policy, params),
+      reference: reference.fingerprint === small.parameters ? undefined : reference,
+      m,
+      v,
+    };
+    await writeCheckpoint(dir, checkpoint, signalOf(given));
+  }
+
+  /**
+   * A trainer as it was when it was saved: it goes on with the same numbers, bit for bit on the same machine.
+   * @throws Error naming what is missing or damaged.
+   */
+  static async resume(dir: string, options: Omit<PPOTrainerOptions, "policy" | "reference"> = {}): Promise<PPOTrainer> {
+    const { config: saved, state, history, policy, reference, m, v } = await readCheckpoint(dir);
+    const config = configure(options.config, saved);
+    const fresh = await PPOTrainer.create({
+      ...options,
+      policy,
+      ...(reference ? { reference } : {}),
+      config: { ...config },
+    });
+    const setting: Setting = {
+      ...fresh.#setting,
+      earlier: history.map((entry) => ({ ...entry, held: "dropped" })),
+    };
+    return new PPOTrainer(setting, { ...state, stats: history.at(-1)?.stats ?? null }, { policy: policy.params, m, v });
+  }
+
+  /** Lets go of what the past keeps on disk. The trainer can still be used. */
+  async dispose(): Promise<void> {
+    await this.#timeline.dispose();
+  }
+
+  [displaySymbol](): unknown {
+    return bundleOf(this, this.#summary({ bold: (x) => x, dim: (x) => x, signed: (x) => x }));
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](_depth: number, options?: { readonly colors?: boolean }): string {
+    const on = options?.colors === true;
+    return this.#summary({
+      bold: (x) => (on ? `\x1b[1m${x}\x1b[22m` : x),
+      dim: (x) => (on ? `\x1b[2m${x}\x1b[22m` : x),
+      signed: (x) => x,
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------- the update
+
+  async *#train(
+    call: string,
+    value: Advantaged,
+    overrides: UpdateOverrides,
+  ): AsyncGenerator<MinibatchResult, Updated, undefined> {
+    const { lineage } = this.#setting;
+    const advantaged = checkStage(value, "advantaged", call, lineage);
+    const config = overrides.config === undefined ? this.config : configure(overrides.config, this.config);
+    const optimizer = overrides.config === undefined ? this.#optimizer : optimizerOf(config);
+    checkTrainable(advantaged, config, call);
+    const stale = this.#staleness(advantaged, call, "were scored");
+
+    const base = this.#timeline.current;
+    const working = new WorkingState(groupsOf(base.tensors), base.small.optimizerSteps, this.#timeline);
+    const minibatches: MinibatchResult[] = [];
+    const newLogprobs: Tensor<"float32">[] = [];
+    let stoppedEarly: number | undefined;
+    let optimize = 0;
+    try {
+      for (let epoch = 0; epoch < config.ppoEpochs && stoppedEarly === undefined; epoch++) {
+        const order = overrides.permutations?.[epoch] ?? shuffled(config, base.small.step, epoch);
+        const epochLogprobs = new Float32Array(advantaged.logprobs.data.length);
+        let accumulated: Gradients | undefined;
+        for (let index = 0; index * config.miniBatchSize < order.length; index++) {
+          const started = performance.now();
+          const rows = order.slice(index * config.miniBatchSize, (index + 1) * config.miniBatchSize);
+          const steps = (index + 1) % config.gradientAccumulationSteps === 0;
+          const { result, gradients } = await this.#minibatch(advantaged, config, working.params, {
+            rows,
+            epoch,
+            index,
+            steps,
+            signal: signalOf(overrides.signal),
+          });
+          scatterRows(epochLogprobs, result.newLogprobs, rows);
+          minibatches.push(result);
+          const scale = (result.skipped ? 0 : 1) / config.gradientAccumulationSteps;
+          accumulated = addGradients(accumulated, { tensors: gradients, scale });
+          optimize += seconds(started);
+          yield result;
+
+          if (!steps) continue;
+          const stepping = performance.now();
+          signalOf(overrides.signal).throwIfAborted();
+          working.step(optimizer, clipped(accumulated, config, working.optimizerSteps));
+          accumulated = undefined;
+          optimize += seconds(stepping);
+        }
+        newLogprobs.push(float32(advantaged.logprobs.shape, epochLogprobs));
+        const policyKl = minibatches.at(-1)?.policyKl ?? 0;
+        if (config.earlyStopping && policyKl > 1.5 * config.targetKl) stoppedEarly = epoch;
+      }
+
+      const kl = episodeKl(advantaged);
+      const klCoef = config.adaptiveKl
+        ? adaptKlCoef(base.small.klCoef, kl, config.batchSize, { target: config.klTarget, horizon: config.klHorizon })
+        : base.small.klCoef;
+      const { forward = 0, rewards = 0, advantages = 0 } = this.#seconds.get(value) ?? {};
+      const total = forward + rewards + advantages + optimize;
+      const parameters = fingerprint(working.params);
+      const updated = seal<Updated>({
+        stage: "updated",
+        step: base.small.step,
+        trainer: this.#setting.id,
+        stats: stepStats({ ...advantaged, config }, minibatches, { forward, rewards, advantages, optimize, total }),
+        minibatches: Object.freeze(minibatches),
+        newLogprobs: Object.freeze(newLogprobs),
+        advantaged,
+        config,
+        klCoef,
+        parametersBefore: base.small.parameters,
+        parameters,
+        dryRun: overrides.dryRun === true,
+        ...(stoppedEarly === undefined ? {} : { stoppedEarly }),
+        ...stale,
+      });
+      if (overrides.dryRun === true) return updated;
+
+      signalOf(overrides.signal).throwIfAborted();
+      if (this.#timeline.current.tensors !== base.tensors) {
+        throw new TrainerError(
+          `${call}: the trainer moved while this update ran (another update, undo or goto); its result is not kept, call it again`,
+        );
+      }
+      this.#timeline.commit((state) => {
+        state.step = base.small.step + 1;
+        state.klCoef = klCoef;
+        state.moments = advantaged.scoreMoments;
+        state.optimizerSteps = working.optimizerSteps;
+        state.parameters = parameters;
+        state.stats = updated.stats as typeof state.stats;
+      }, working.keep());
+      this.#updates.splice(this.#timeline.position, Number.POSITIVE_INFINITY, updated);
+      this.#changed();
+      await this.#timeline.trim();
+      return updated;
+    } finally {
+      working.release();
+    }
+  }
+
+  /** Forward and backward over some episodes: what stands before the optimizer step. */
+  async #minibatch(
+    advantaged: Advantaged,
+    config: PPOConfig,
+    params: Params,
+    at: { rows: readonly number[]; epoch: number; index: number; steps: boolean; signal: AbortSignal },
+  ): Promise<{ readonly result: MinibatchResult; readonly gradients: Params }> {
+    const { rows, epoch, index } = at;
+    const columns = advantaged.responseIds.shape[1] ?? 0;
+    const ids = {
+      queryIds: advantaged.queryIds,
+      responseIds: unpadded(advantaged.responseIds, advantaged.responseLengths),
+    };
+    const episodes = pack(ids, rows, columns, config);
+    const packed = (tensor: Tensor<"float32">): Tensor<"float32"> => packValues(tensor.data, rows, columns, episodes);
+    const batch = {
+      mask: packed(advantaged.responseMask),
+      advantages: packed(advantaged.advantages),
+      returns: packed(advantaged.returns),
+      logprobs: packed(advantaged.logprobs),
+      values: packed(advantaged.values),
+    };
+    const pass = await this.#passes.backward(params, episodes, batch, config, at.signal);
+    const terms = ppoLosses(
+      {
+        mask: batch.mask.data,
+        advantages: batch.advantages.data,
+        returns: batch.returns.data,
+        logprobs: batch.logprobs.data,
+        values: batch.values.data,
+        newLogprobs: pass.newLogprobs,
+        newValues: pass.newValues,
+      },
+      config,
+    );
+    const entropy = maskedMean(pass.entropy, batch.mask.data);
+    const skipped = terms.meanRatio > config.ratioThreshold;
+    const gradientNorms: Record<string, number> = {};
+    let squares = 0;
+    for (const [name, gradient] of pass.gradients) {
+      const length = norm(gradient);
+      gradientNorms[name] = length;
+      squares += length ** 2;
+      if (!Number.isFinite(length)) throw notFinite(`the gradient of "${name}" is ${length}`, epoch, index, config);
+    }
+    if (!Number.isFinite(terms.totalLoss)) throw notFinite(`the loss is ${terms.totalLoss}`, epoch, index, config);
+    const newLogprobs = unpack(pass.newLogprobs, episodes, columns);
+    const ratio = takeRows(advantaged.logprobs, rows).data.map((old, i) =>
+      (advantaged.responseMask.data[(rows[Math.floor(i / columns)] ?? 0) * columns + (i % columns)] ?? 0) === 0
+        ? 0
+        : Math.exp((newLogprobs.data[i] ?? Number.NaN) - old),
+    );
+    const result: MinibatchResult = Object.freeze({
+      epoch,
+      index,
+      rows: Object.freeze([...rows]),
+      policyLoss: terms.policyLoss,
+      valueLoss: terms.valueLoss,
+      totalLoss: terms.totalLoss,
+      entropy,
+      approxKl: terms.approxKl,
+      policyKl: terms.policyKl,
+      clipFrac: terms.clipFrac,
+      valueClipFrac: terms.valueClipFrac,
+      newLogprobs,
+      newValues: unpack(pass.newValues, episodes, columns),
+      ratio: float32(newLogprobs.shape, ratio),
+      meanRatio: terms.meanRatio,
+      gradientNorm: Math.sqrt(squares),
+      gradientNorms: Object.freeze(gradientNorms),
+      skipped,
+      steps: at.steps,
+      stats: minibatchStats(terms, entropy, skipped),
+    });
+    return { result, gradients: pass.gradients };
+  }
+
+  // ------------------------------------------------------------------------------------------------- forward passes
+
+  /** {@link #evaluate} of a rollout, remembered: scoring it again with another reward runs no model. */
+  async #forward(
+    passes: Passes,
+    params: Params,
+    rollout: Rollout,
+    ids: { queryIds: Rollout["queryIds"]; responseIds: number[][] },
+    columns: number,
+    signal: AbortSignal,
+  ): Promise<Forwarded> {
+    const known = this.#forwards.get(params) ?? new Map<string, Forwarded>();
+    const before = known.get(rollout.fingerprint);
+    if (before !== undefined) return before;
+    const forwarded = await this.#evaluate(passes, params, ids, columns, signal);
+    // A few: more than one rollout of the same parameters is rare.
+    const oldest = known.keys().next().value;
+    if (known.size >= 4 && oldest !== undefined) known.delete(oldest);
+    this.#forwards.set(params, known.set(rollout.fingerprint, forwarded));
+    return forwarded;
+  }
+
+  /** Log-probs and values of every response token, mini-batch by mini-batch. */
+  async #evaluate(
+    passes: Passes,
+    params: Params,
+    ids: { queryIds: Rollout["queryIds"]; responseIds: readonly (readonly number[])[] },
+    columns: number,
+    signal: AbortSignal,
+  ): Promise<Forwarded> {
+    const count = ids.queryIds.length;
+    const logprobs = new Float32Array(count * columns);
+    const values = new Float32Array(count * columns);
+    for (const rows of chunks(count, this.config.miniBatchSize)) {
+      const episodes = pack(ids, rows, columns, this.config);
+      const pass = await passes.forward(params, episodes, { signal });
+      logprobs.set(unpack(pass.logprobs, episodes, columns).data, (rows[0] ?? 0) * columns);
+      values.set(unpack(pass.values, episodes, columns).data, (rows[0] ?? 0) * columns);
+    }
+    return { logprobs: float32([count, columns], logprobs), values: float32([count, columns], values) };
+  }
+
+  /** The exact KL of every response token's distribution, [B, T]. */
+  async #fullKl(
+    params: Params,
+    ids: { queryIds: Rollout["queryIds"]; responseIds: number[][] },
+    columns: number,
+    signal: AbortSignal,
+  ): Promise<Tensor<"float32">> {
+    const { policy, reference } = this.#setting;
+    const count = ids.queryIds.length;
+    const kl = new Float32Array(count * columns);
+    for (const rows of chunks(count, this.config.miniBatchSize)) {
+      const episodes = pack(ids, rows, columns, this.config);
+      const ours = await this.#passes.forward(params, episodes, { full: true, signal });
+      const theirs = await this.#referencePasses.forward(reference.params, episodes, { full: true, signal });
+      const packed = fullKl(ours.full ?? [], theirs.full ?? [], policy.config.vocabSize);
+      kl.set(unpack(packed, episodes, columns).data, (rows[0] ?? 0) * columns);
+    }
+    return float32([count, columns], kl);
+  }
+
+  // ------------------------------------------------------------------------------------------------- parts of stages
+
+  #params(): Params {
+    return this.#timeline.current.tensors.policy ?? new Map();
+  }
+
+  async #judge(
+    rollout: Rollout,
+    responseIds: number[][],
+    overrides: ScoreOptions,
+    signal: AbortSignal,
+  ): Promise<Judgement> {
+    if (overrides.scores !== undefined) {
+      return checkScores(overrides.scores, rollout.responseLengths, "scores", rollout.responses);
+    }
+    const reward = overrides.reward ?? this.#setting.reward;
+    if (reward === undefined) {
+      throw new TrainerError(
+        "score: no reward; pass one: trainer.score(rollout, { reward }) or { scores }, or PPOTrainer.create({ reward })",
+      );
+    }
+    const { prompts, responses, queryIds } = rollout;
+    return judge(reward, { prompts, responses, queryIds, responseIds }, signal);
+  }
+
+  /** Scores as they enter the rewards. */
+  #scaled({ scores: raw, tokenScores: rawTokens }: Judgement, moments: RunningMoments, columns: number) {
+    const { config } = this;
+    const scaled = scaleScores(raw, moments, config);
+    const bad = scaled.scores.findIndex((score) => !Number.isFinite(score));
+    if (bad >= 0) {
+      throw new TrainerError(
+        `score: the score of episode ${bad} is ${raw[bad]} and becomes ${scaled.scores[bad]} after scaling; useScoreScaling needs at least two different scores`,
+      );
+    }
+    if (rawTokens === undefined) return { ...scaled, tokenScores: undefined };
+    if (config.useScoreNorm || config.scoreClip !== null) {
+      throw new TrainerError(
+        "score: useScoreNorm and scoreClip are for one score per episode, and the reward judges tokens; set them off",
+      );
+    }
+    const divisor = config.useScoreScaling ? scaled.moments.std + 2 ** -23 : 1;
+    const tokenScores = new Float32Array(raw.length * columns);
+    for (const [row, list] of rawTokens.entries()) {
+      for (const [t, score] of list.entries()) tokenScores[row * columns + t] = score / divisor;
+    }
+    return { ...scaled, tokenScores: float32([raw.length, columns], tokenScores) };
+  }
+
+  #provenance({ step }: { readonly step: number }) {
+    return {
+      step,
+      trainer: this.#setting.id,
+      config: this.config,
+      parameters: this.#timeline.current.small.parameters,
+    };
+  }
+
+  /** A note when a value comes from other parameters than the trainer has now, said once a trainer on the console too. */
+  #staleness(
+    value: { readonly parameters: string; readonly step: number; readonly stale?: string },
+    call: string,
+    how: string,
+  ): { readonly stale?: string } {
+    const { parameters, step } = this.#timeline.current.small;
+    if (value.parameters === parameters) return value.stale === undefined ? {} : { stale: value.stale };
+    const stale = `these episodes ${how} at step ${value.step} with parameters ${value.parameters.slice(0, 8)}; the trainer stands at step ${step} with ${parameters.slice(0, 8)}`;
+    if (!this.#warned.has(call)) {
+      this.#warned.add(call);
+      console.warn(`${call}: stale: ${stale}`);
+    }
+    return { stale };
+  }
+
+  #sealRollout(episodes: {
+    readonly prompts: readonly string[];
+    readonly queryIds: readonly (readonly number[])[];
+    readonly responseIds: readonly ArrayLike<number>[];
+    readonly responseMask?: readonly (readonly number[])[] | undefined;
+    readonly logprobs: readonly ArrayLike<number>[];
+    readonly finishReasons: readonly FinishReason[];
+  }): Rollout {
+    const { tokenizer, generation } = this.#setting.policy;
+    const { small } = this.#timeline.current;
+    const lengths = episodes.responseIds.map(({ length }) => length);
+    const columns = widest(episodes.responseIds);
+    const shape = [lengths.length, columns];
+    const ids = new Int32Array(lengths.length * columns).fill(generation.padTokenId);
+    const mask = new Float32Array(ids.length);
+    const logprobs = new Float32Array(ids.length);
+    for (const [row, response] of episodes.responseIds.entries()) {
+      ids.set(Array.from(response), row * columns);
+      for (let t = 0; t < response.length; t++) {
+        mask[row * columns + t] = episodes.responseMask?.[row]?.[t] ?? 1;
+        logprobs[row * columns + t] = episodes.logprobs[row]?.[t] ?? Number.NaN;
+      }
+    }
+    const frozen = (list: ArrayLike<number>): readonly number[] => Object.freeze(Array.from(list));
+    const responses = episodes.responseIds.map((response) =>
+      tokenizer.available
+        ? tokenizer.decode(response, { skipSpecialTokens: true })
+        : Array.from(response, (id) => tokenizer.tokenText(id)).join(""),
+    );
+    return seal<Rollout>({
+      ...this.#provenance(small),
+      stage: "rollout",
+      prompts: Object.freeze([...episodes.prompts]),
+      responses: Object.freeze(responses),
+      queryIds: Object.freeze(episodes.queryIds.map(frozen)),
+      responseIds: int32(shape, ids),
+      tokens: Object.freeze(
+        episodes.responseIds.map((response) => Object.freeze(Array.from(response, (id) => tokenizer.tokenText(id)))),
+      ),
+      responseMask: float32(shape, mask),
+      responseLengths: Object.freeze(lengths),
+      logprobs: float32(shape, logprobs),
+      finishReasons: Object.freeze([...episodes.finishReasons]),
+    });
+  }
+
+  #entries(): readonly HistoryEntry[] {
+    const { held, position } = this.#timeline;
+    const entries = [...this.#setting.earlier];
+    for (const [i, state] of this.#timeline.states.slice(0, position + 1).entries()) {
+      if (i === 0 || state.stats === null) continue;
+      const updated = this.#updates[i];
+      entries.push({
+        step: state.step - 1,
+        stats: state.stats,
+        parameters: state.parameters,
+        held: held[i] ?? "dropped",
+        ...(updated === undefined ? {} : { updated }),
+      });
+    }
+    return entries;
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #summary(ink: Ink): string {
+    const { config, policy, reference, engine, id, reward } = this.#setting;
+    const { small, tensors } = this.#timeline.current;
+    const { policy: params, m, v } = groupsOf(tensors);
+    const mib = (...groups: Params[]): string =>
+      `${(groups.reduce((sum, group) => sum + countParameters(group), 0) / 2 ** 18).toFixed(0)} MiB`;
+    const kept = this.#timeline.held.slice(0, -1);
+    const settings = Object.entries(config).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+    return [
+      `${ink.bold("PPOTrainer")} ${id}, dialect ${config.dialect}, after ${small.step} steps`,
+      `  policy     ${policy.name}, ${(countParameters(params) / 1e6).toFixed(2)} M parameters, ${small.parameters.slice(0, 8)}`,
+      `  reference  ${reference.name}, ${reference.params === params ? "the policy's own parameters" : reference.fingerprint.slice(0, 8)}`,
+      `  reward     ${reward === undefined ? "none" : reward.name || "a function"}`,
+      `  optimizer  ${this.#optimizer.name}, ${small.optimizerSteps} steps taken`,
+      `  engine     ${engine.name}`,
+      `  KL coef    ${small.klCoef.toPrecision(6)}${config.adaptiveKl ? ", adaptive" : ", fixed"}`,
+      `  memory     parameters ${mib(params)}, optimizer ${mib(m, v)}, reference ${reference.params === params ? "shared" : mib(reference.params)}`,
+      `  history    ${this.#timeline.position} steps back (${kept.filter((where) => where === "memory").length} in memory, ${kept.filter((where) => where === "disk").length} on disk, ${kept.filter((where) => where === "dropped").length} dropped)`,
+      ink.dim(`  config     ${settings.join(", ")}`),
+    ].join("\n");
+  }
+}
+
+/** Log-probs and values of response tokens, [B, T]. */
+interface Forwarded {
+  readonly logprobs: Tensor<"float32">;
+  readonly values: Tensor<"float32">;
+}
+
+/**
+ * Parameters and moments while an update runs. The first optimizer step makes new arrays; later ones write over those,
+ * which nobody else has seen.
+ */
+class WorkingState {
+  params: Params;
+  #optimizer: AdamState;
+  #own = false;
+  #kept = false;
+  readonly #timeline: Timeline<PPOState>;
+
+  constructor(tensors: { policy: Params; m: Params; v: Params }, optimizerSteps: number, timeline: Timeline<PPOState>) {
+    this.params = tensors.policy;
+    this.#optimizer = { steps: optimizerSteps, m: tensors.m, v: tensors.v, vMax: new Map() };
+    this.#timeline = timeline;
+  }
+
+  get optimizerSteps(): number {
+    return this.#optimizer.steps;
+  }
+
+  step(optimizer: Optimizer<AdamState>, gradients: Gradients): void {
+    const allocate = (length: number): Float32Array => this.#timeline.pool.take(length);
+    const next = optimizer.update(gradients, this.#optimizer, this.params, { overwrite: this.#own, allocate });
+    this.params = next.params;
+    this.#optimizer = next.state;
+    this.#own = true;
+  }
+
+  /** The tensors, for a snapshot; they are nobody's to write into from now on. */
+  keep(): { policy: Params; m: Params; v: Params } {
+    this.#kept = true;
+    return { policy: this.params, m: this.#optimizer.m, v: this.#optimizer.v };
+  }
+
+  /** Gives the arrays back if they were not kept. */
+  release(): void {
+    if (!this.#own || this.#kept) return;
+    this.#own = false;
+    for (const group of [this.params, this.#optimizer.m, this.#optimizer.v]) {
+      for (const { data } of group.values()) this.#timeline.pool.give(data);
+    }
+  }
+}
+
+function newId(): string {
+  return `ppo-${randomUUID().slice(0, 8)}`;
+}
+
+function optimizerOf(config: PPOConfig): Optimizer<AdamState> {
+  const { learningRate, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: epsilon, weightDecay } = config;
+  const options = { learningRate, beta1, beta2, epsilon };
+  return weightDecay === 0 ? adam(options) : adamW({ ...options, weightDecay });
+}
+
+/** Gradients within `maxGradNorm`. TRL 0.11 clips at the first optimizer step of the trainer's life and never again. */
+function clipped(gradients: Gradients, config: PPOConfig, optimizerSteps: number): Gradients {
+  const { maxGradNorm, clipGradOnce } = config;
+  if (maxGradNorm === null || (clipGradOnce && optimizerSteps > 0)) return gradients;
+  return clipByGlobalNorm(gradients, maxGradNorm, globalNorm(gradients));
+}
+
+function shuffled({ seed, batchSize }: PPOConfig, step: number, epoch: number): number[] {
+  return Array.from(stream(seed, "ppo/permutation", step, epoch).permutation(batchSize));
+}
+
+function groupsOf(tensors: Readonly<Record<string, Params>>): { policy: Params; m: Params; v: Params } {
+  const none: Params = new Map();
+  return { policy: tensors.policy ?? none, m: tensors.m ?? none, v: tensors.v ?? none };
+}
+
+function* chunks(count: number, size: number): Generator<number[]> {
+  for (let start = 0; start < count; start += size) {
+    yield Array.from({ length: Math.min(size, count - start) }, (_, i) => start + i);
+  }
+}
+
+/** How many positions follow column T - 1 of each row when episodes are padded as TRL pads them; negative if it ends before. */
+function paddingAfter(
+  { queryIds, responseLengths }: Rollout | Scored,
+  columns: number,
+  { paddingSide }: PPOConfig,
+): number[] {
+  const lengths = queryIds.map(({ length }, row) => length + (responseLengths[row] ?? 0));
+  const longest = Math.max(...lengths);
+  return lengths.map((length, row) => {
+    const after = paddingSide === "left" ? 0 : longest - length;
+    return (responseLengths[row] ?? 0) + after - columns;
+  });
+}
+
+function widest(lists: readonly ArrayLike<number>[]): number {
+  return lists.reduce((most, { length }) => Math.max(most, length), 0);
+}
+
+function masked(values: ArrayLike<number>, mask: Tensor<"float32">): Tensor<"float32"> {
+  return float32(
+    mask.shape,
+    mask.data.map((counts, i) => (counts === 0 ? 0 : (values[i] ?? Number.NaN))),
+  );
+}
+
+function scatterRows(to: Float32Array, from: Tensor<"float32">, rows: readonly number[]): void {
+  const columns = from.shape[1] ?? 0;
+  for (const [i, row] of rows.entries()) to.set(from.data.subarray(i * columns, (i + 1) * columns), row * columns);
+}
+
+function notFinite(what: string, epoch: number, index: number, { learningRate }: PPOConfig): TrainerError {
+  return new TrainerError(
+    `update: ${what} in mini-batch ${index} of epoch ${epoch}; the trainer stands as before. Lower learningRate (${learningRate}), or set maxGradNorm with clipGradOnce: false`,
+  );
+}
+
+/** @throws TrainerError naming the episode and token of the first number that is not finite. */
+function checkTrainable(advantaged: Advantaged, config: PPOConfig, call: string): void {
+  const count = advantaged.prompts.length;
+  if (count !== config.batchSize) {
+    throw new TrainerError(
+      `${call}: this value has ${count} episodes and batchSize is ${config.batchSize}; make a rollout of ${config.batchSize}, or a trainer with batchSize: ${count}`,
+    );
+  }
+  const columns = advantaged.responseMask.shape[1] ?? 0;
+  for (const name of ["logprobs", "refLogprobs", "values", "kl", "rewards", "returns", "advantages"] as const) {
+    const { data } = advantaged[name];
+    const at = data.findIndex((value, i) => advantaged.responseMask.data[i] !== 0 && !Number.isFinite(value));
+    if (at < 0) continue;
+    const [row, t] = [Math.floor(at / columns), at % columns];
+    const token = JSON.stringify(advantaged.tokens[row]?.[t] ?? "");
+    const hint =
+      name === "advantages"
+        ? "; whitening needs at least two tokens that count"
+        : "; look at it with trainer.score(rollout)";
+    throw new TrainerError(`${call}: ${name} of episode ${row}, token ${t} (${token}) is ${data[at]}${hint}`);
+  }
+}
+
+/** Checks responses that come from outside. */
+function checkRecorded(
+  { queryIds, responseIds, responseMask, finishReasons }: RecordedEpisodes,
+  vocabSize: number,
+  maxPositions: number,
+): void {
+  const count = queryIds.length;
+  if (count === 0) throw new TrainerError("rolloutOf: no episodes; pass at least one prompt and response");
+  for (const [name, list] of [
+    ["responseIds", responseIds],
+    ["responseMask", responseMask],
+    ["finishReasons", finishReasons],
+  ] as const) {
+    if (list !== undefined && list.length !== count) {
+      throw new TrainerError(`rolloutOf: ${name} has ${list.length} entries for ${count} prompts`);
+    }
+  }
+  for (let row = 0; row < count; row++) {
+    const query = queryIds[row] ?? [];
+    const response = responseIds[row] ?? [];
+    if (query.length === 0)
+      throw new TrainerError(`rolloutOf: prompt ${row} is empty; a response needs at least one token before it`);
+    if (response.length === 0)
+      throw new TrainerError(
+        `rolloutOf: response ${row} is empty; leave the episode out, or end it with the end-of-sequence token`,
+      );
+    for (const id of [...query, ...response]) {
+      if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+        throw new TrainerError(
+          `rolloutOf: token id ${id} of episode ${row} is not in the vocabulary (0 to ${vocabSize - 1})`,
+        );
+      }
+    }
+    if (query.length + response.length > maxPositions) {
+      throw new TrainerError(
+        `rolloutOf: episode ${row} has ${query.length} + ${response.length} tokens and the model's context is ${maxPositions}; shorten it`,
+      );
+    }
+    const mask = responseMask?.[row];
+    if (mask === undefined) continue;
+    if (mask.length !== response.length) {
+      throw new TrainerError(`rolloutOf: responseMask ${row} has ${mask.length} entries for ${response.length} tokens`);
+    }
+    if (mask.some((value) => value !== 0 && value !== 1))
+      throw new TrainerError(`rolloutOf: responseMask ${row} has other values than 0 and 1`);
+    if (!mask.includes(1))
+      throw new TrainerError(`rolloutOf: no token of episode ${row} counts; leave the episode out`);
+  }
+}
