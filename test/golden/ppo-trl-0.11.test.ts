@@ -187,9 +187,8 @@ for (const name of goldenCases("ppo-trl-0.11")) {
         compareWeights(
           at,
           trainer.policy.params,
-          before,
-          await readSafetensors(file),
-          near("weights_rel_l2_of_update"),
+          { before, after: await readSafetensors(file) },
+          { tolerance: near("weights_rel_l2_of_update"), noise: trainer.config.learningRate * steps },
         );
       }
     });

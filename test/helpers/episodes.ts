@@ -1,5 +1,6 @@
 import { stream } from "../../src/random.js";
 import { advantagesAndReturns } from "../../src/rl/gae.js";
+import { noMoments } from "../../src/rl/rewards.js";
 import { float32, int32 } from "../../src/tensor.js";
 import { configure } from "../../src/trainers/configure.js";
 import type { Advantaged, MinibatchResult, Rollout, Scored, Updated } from "../../src/trainers/stages.js";
@@ -127,6 +128,7 @@ export function inventStages(episodes: readonly InventedEpisode[] = reviews): {
     kl: matrix(kl),
     rewards: matrix(rewards),
     klCoef: 0.2,
+    scoreMoments: noMoments,
     reference: "fedcba9876543210",
   };
   const advantagedParts = {
