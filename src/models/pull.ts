@@ -74,13 +74,15 @@ export interface PullOptions {
   readonly python?: string | undefined;
   /** The cache folder; default {@link cacheFolder}. */
   readonly cache?: string | undefined;
+  /** What there is to pull; default {@link pullables}. */
+  readonly known?: readonly Pullable[] | undefined;
 }
 
 /** The pullable of that name. @throws Error that lists the names and suggests the nearest. */
-export function findPullable(name: string): Pullable {
-  const found = pullables.find((one) => one.name === name);
+export function findPullable(name: string, known: readonly Pullable[] = pullables): Pullable {
+  const found = known.find((one) => one.name === name);
   if (found) return found;
-  const names = pullables.map((one) => one.name);
+  const names = known.map((one) => one.name);
   const suggestion = nearest(name, names);
   throw new Error(
     `Nothing named "${name}" can be pulled${suggestion ? `: did you mean "${suggestion}"?` : "."} There are: ${names.join(", ")}.`,
@@ -88,8 +90,12 @@ export function findPullable(name: string): Pullable {
 }
 
 /** The file that an earlier {@link pull} put into the cache, or undefined. */
-export async function pulledFile(name: string, cache: string = cacheFolder()): Promise<string | undefined> {
-  const pullable = findPullable(name);
+export async function pulledFile(
+  name: string,
+  cache: string = cacheFolder(),
+  known: readonly Pullable[] = pullables,
+): Promise<string | undefined> {
+  const pullable = findPullable(name, known);
   const file = fileOf(pullable, cache);
   const there = await stat(file).then(
     ({ size }) => size === pullable.bytes,
@@ -105,13 +111,13 @@ export async function pulledFile(name: string, cache: string = cacheFolder()): P
  * @throws Error saying what went wrong and what to do; with `signal` aborted, its reason.
  */
 export async function pull(name: string, options: PullOptions = {}): Promise<string> {
-  const pullable = findPullable(name);
-  const { signal, onProgress, cache = cacheFolder() } = options;
-  const existing = await pulledFile(name, cache);
+  const { signal, onProgress, cache = cacheFolder(), known = pullables } = options;
+  const pullable = findPullable(name, known);
+  const existing = await pulledFile(name, cache, known);
   if (existing) return existing;
   try {
     return await withLock(absolute(fileOf(pullable, cache)), signal, async () => {
-      const meanwhile = await pulledFile(name, cache);
+      const meanwhile = await pulledFile(name, cache, known);
       if (meanwhile) return meanwhile;
       const { from } = pullable;
       const folder = join(cache, "downloads");
