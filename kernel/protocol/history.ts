@@ -194,17 +194,44 @@ function readSession(folder: string, session: number): Cell[] {
   return [...cells.values()];
 }
 
+type Token = { readonly star: true } | { readonly star: false; accepts(character: string): boolean };
+
 /** A test for a shell pattern over the whole text: `*` anything, `?` one character, `[a-z]` and `[!a-z]` one of a set. */
 function globMatcher(pattern: string): (text: string) => boolean {
-  const source = pattern.replace(
-    /\[(!|\^)?(\]?[^\]]*)\]|[\s\S]/g,
-    (token, not: string | undefined, set: string | undefined) => {
-      if (set !== undefined) return `[${not ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
-      if (token === "*") return "[\\s\\S]*";
-      if (token === "?") return "[\\s\\S]";
-      return token.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
-    },
-  );
-  const expression = new RegExp(`^${source.replace(/(\[\\s\\S\]\*)+/g, "[\\s\\S]*?")}$`);
-  return (text) => expression.test(text);
+  const tokens = [...pattern.matchAll(/\[([!^]?)(\]?[^\]]*)\]|([\s\S])/gu)].map(([, not, set, character]): Token => {
+    if (set !== undefined) return { star: false, accepts: (other) => inSet(set, other) !== (not !== "") };
+    if (character === "*") return { star: true };
+    return { star: false, accepts: (other) => character === "?" || other === character };
+  });
+  return (text) => globMatches(tokens, text);
+}
+
+/** Goes back to the latest star only, so that no pattern takes longer than its length times the text's. */
+function globMatches(tokens: readonly Token[], text: string): boolean {
+  let [token, place, star, retry] = [0, 0, -1, 0];
+  while (place < text.length) {
+    const current = tokens[token];
+    if (current?.star) {
+      star = token++;
+      retry = place;
+    } else if (current && !current.star && current.accepts(text[place] ?? "")) {
+      token++;
+      place++;
+    } else if (star >= 0) {
+      token = star + 1;
+      place = ++retry;
+    } else return false;
+  }
+  return tokens.slice(token).every((rest) => rest.star);
+}
+
+function inSet(set: string, character: string): boolean {
+  for (let at = 0; at < set.length; at++) {
+    const [low = "", dash, high = ""] = [set[at], set[at + 1], set[at + 2]];
+    if (dash === "-" && high !== "") {
+      if (low <= character && character <= high) return true;
+      at += 2;
+    } else if (low === character) return true;
+  }
+  return false;
 }
