@@ -60,6 +60,7 @@ export interface ScriptParsed {
   readonly scriptId: string;
   readonly url: string;
   readonly sourceMapURL?: string;
+  readonly startColumn?: number;
 }
 
 /** Speaks to V8 and checks only that an answer is an object: V8 is trusted to keep its protocol. */

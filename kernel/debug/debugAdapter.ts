@@ -221,7 +221,6 @@ export class DebugAdapter {
 
   async #enable(): Promise<void> {
     this.#stopListening ??= this.#target.onCdp((method, params) => this.#hear(method, params));
-    await this.#cdp("Runtime.enable");
     await this.#cdp("Debugger.enable");
     await this.#cdp("Debugger.setAsyncCallStackDepth", { maxDepth: 8 });
     await this.#watchThrows();
@@ -237,7 +236,6 @@ export class DebugAdapter {
     this.#step = undefined;
     if (this.#stop !== undefined) await this.#resume().catch(() => undefined);
     await this.#cdp("Debugger.disable");
-    await this.#cdp("Runtime.disable");
     this.#variables.clear();
     this.#stopListening?.();
     this.#stopListening = undefined;
@@ -444,7 +442,7 @@ export class DebugAdapter {
         const place = frames[0]?.place;
         const sameLine =
           place?.line === step.from?.line && place?.path === step.from?.path && frames.length === step.depth;
-        if (sameLine && step.method === "Debugger.stepOver") return this.#goOn(step.method);
+        if (sameLine && step.method !== "Debugger.stepOut") return this.#goOn(step.method);
       }
     }
     const reason = thrown
@@ -501,12 +499,12 @@ export class DebugAdapter {
     const { scriptSource } = await this.#cdp<{ scriptSource: string }>("Debugger.getScriptSource", {
       scriptId: location.scriptId,
     });
-    const prefix = this.#scripts.isCell(location.scriptId)
-      ? (/^\((?:async )?function\(\)\{"use strict";/.exec(scriptSource)?.[0].length ?? 0)
-      : 0;
     let lineStart = 0;
     for (let line = 0; line < location.lineNumber; line++) lineStart = scriptSource.indexOf("\n", lineStart) + 1;
-    const offset = lineStart + (location.columnNumber ?? 0) + (location.lineNumber === 0 ? prefix : 0);
+    const offset =
+      lineStart +
+      (location.columnNumber ?? 0) +
+      (location.lineNumber === 0 ? -this.#scripts.startColumn(location.scriptId) : 0);
     return isInsideTry(scriptSource, offset);
   }
 

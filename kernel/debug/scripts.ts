@@ -18,6 +18,8 @@ export type Ownership = "mine" | "package" | "internal";
 interface Script {
   readonly id: string;
   readonly url: string;
+  /** Negative for a cell: the kernel's code around it ends where column 0 begins. */
+  readonly startColumn: number;
   readonly ownership: Ownership;
   /** The file, or the file that stands for the cell; undefined for scripts that have none. */
   path: string | undefined;
@@ -51,12 +53,13 @@ export class Scripts {
     this.#names.clear();
   }
 
-  add({ scriptId, url, sourceMapURL }: ScriptParsed): void {
+  add({ scriptId, url, sourceMapURL, startColumn = 0 }: ScriptParsed): void {
     const cell = url.startsWith("Cell In[");
     const path = cell ? undefined : pathOf(url);
     const script: Script = {
       id: scriptId,
       url,
+      startColumn,
       ownership: cell ? "mine" : ownershipOf(path),
       path,
       map: undefined,
@@ -80,6 +83,10 @@ export class Scripts {
 
   isCell(scriptId: string): boolean {
     return this.#byId.get(scriptId)?.cell ?? false;
+  }
+
+  startColumn(scriptId: string): number {
+    return this.#byId.get(scriptId)?.startColumn ?? 0;
   }
 
   async whenReady(scriptId: string): Promise<void> {

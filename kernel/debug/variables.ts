@@ -65,7 +65,7 @@ export class Variables {
     if (result.objectId === undefined) return [];
     const own = await this.#properties(result.objectId);
     return own
-      .filter(({ name }) => !NOT_THE_USERS.has(name))
+      .filter(({ name, symbol }) => symbol === undefined && !NOT_THE_USERS.has(name))
       .map((property) => this.#variable(property, undefined, true));
   }
 
@@ -194,7 +194,8 @@ export function describe(object: RemoteObject): string {
   if (object.subtype === "null") return "null";
   if (object.unserializableValue !== undefined) return object.unserializableValue;
   if (object.objectId === undefined) return String(object.value ?? object.description ?? "");
-  if (object.type === "function") return (object.description ?? "function").replace(/\s+/g, " ").slice(0, 120);
+  if (object.type === "function")
+    return (object.description ?? "function").replaceAll("\u200c", "").replace(/\s+/g, " ").slice(0, 120);
   if (object.subtype === "error") return (object.description ?? "Error").split("\n    at ")[0] ?? "Error";
   const preview = object.preview;
   const name = object.description ?? object.className ?? "Object";
