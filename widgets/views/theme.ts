@@ -7,8 +7,9 @@ import { contrast, css, type Frame, frameOf, type Ground, luminance, mix, parseC
 export function followTheme(element: HTMLElement, apply: (ground: Ground) => void, signal: AbortSignal): void {
   let last = "";
   const look = () => {
-    if (signal.aborted || !element.isConnected) return;
-    const ground = groundOf(element);
+    if (signal.aborted) return;
+    // A front end may attach the element only after it has been drawn.
+    const ground = groundOf(element.isConnected ? element : document.body);
     const name = JSON.stringify(ground);
     if (name === last) return;
     last = name;
@@ -29,7 +30,12 @@ export function followTheme(element: HTMLElement, apply: (ground: Ground) => voi
   }
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", settle, { signal });
-  signal.addEventListener("abort", () => watcher.disconnect());
+  const attached = new ResizeObserver(look);
+  attached.observe(element);
+  signal.addEventListener("abort", () => {
+    watcher.disconnect();
+    attached.disconnect();
+  });
   look();
   requestAnimationFrame(look);
 }
@@ -45,7 +51,7 @@ function groundOf(element: HTMLElement): Ground {
 }
 
 function paintedBehind(element: HTMLElement): RGB {
-  for (let node = element.parentElement; node; node = node.parentElement) {
+  for (let node: HTMLElement | null = element.parentElement ?? element; node; node = node.parentElement) {
     const text = getComputedStyle(node).backgroundColor;
     const color = parseColor(text);
     if (color && alphaOf(text) > 0.9) return color;

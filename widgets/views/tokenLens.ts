@@ -1,10 +1,10 @@
 import type { RenderProps } from "@anywidget/types";
-import { type ChannelKey, channelOf, channels, formatNumber } from "../channels.js";
+import { type Channel, type ChannelKey, channelOf, channels, formatNumber } from "../channels.js";
 import { type Ground, Palette } from "../color.js";
 import { type Filter, FilterError, parseFilter } from "../filter.js";
 import { clipFlags, episodeSum, firstChannel, type Lens, longest, titleOf } from "../lens.js";
 import { isLensChoices, type LensChoices, type LensSort, lensOf, lensSorts } from "../lensState.js";
-import { scaleOf } from "../scale.js";
+import { type Scale, scaleOf } from "../scale.js";
 import { summarize } from "../summary.js";
 import { quotedText } from "../tokenText.js";
 import { h, perFrame, whenQuiet } from "./dom.js";
@@ -60,6 +60,8 @@ class TokenLens {
   readonly #save: () => void;
   readonly #showSide: () => void;
   readonly #askAlternatives: () => void;
+  readonly #scales = new Map<ChannelKey, Scale>();
+  readonly #clipped = new Map<number, Uint8Array>();
   readonly #alternatives = new Map<number, readonly Alternative[] | string>();
 
   #ground: Ground = { background: [255, 255, 255], ink: [31, 35, 40] };
@@ -123,7 +125,6 @@ class TokenLens {
       },
       signal,
     );
-    this.#repaint();
     model.on("msg:custom", this.#received);
     signal.addEventListener("abort", () => model.off("msg:custom", this.#received));
     // The first message of a comm always waits for a busy kernel: better now than at the first question.
@@ -557,19 +558,33 @@ class TokenLens {
       const found = matches.reduce((sum, x) => sum + x, 0);
       this.#count.textContent = `${found} ${found === 1 ? "token" : "tokens"} in ${this.#order.length} ${this.#order.length === 1 ? "episode" : "episodes"}`;
     }
-    // One scale for all epochs, so that moving the slider shows change.
-    const everyEpoch = this.#channel === "ratio" || this.#channel === "newLogprob";
-    const scale = everyEpoch
-      ? scaleOf(channel, joined(lens, this.#channel), repeated(lens.mask, lens.epochs))
-      : scaleOf(channel, column, lens.mask);
     return {
       order: this.#order,
       column,
-      scale,
+      scale: this.#scale(channel),
       palette: new Palette(channel.kind, this.#ground),
       matches,
-      clipped: clipFlags(lens, epoch),
+      clipped: this.#clips(epoch),
     };
+  }
+
+  #scale(channel: Channel): Scale {
+    const known = this.#scales.get(channel.key);
+    if (known) return known;
+    const lens = this.#lens;
+    // One scale for all epochs, so that moving the slider shows change.
+    const everyEpoch = channel.key === "ratio" || channel.key === "newLogprob";
+    const scale = everyEpoch
+      ? scaleOf(channel, joined(lens, channel.key), repeated(lens.mask, lens.epochs))
+      : scaleOf(channel, lens.column(channel.key) ?? new Float32Array(lens.pieces.length), lens.mask);
+    this.#scales.set(channel.key, scale);
+    return scale;
+  }
+
+  #clips(epoch: number): Uint8Array | undefined {
+    const known = this.#clipped.get(epoch) ?? clipFlags(this.#lens, epoch);
+    if (known) this.#clipped.set(epoch, known);
+    return known;
   }
 
   #repaint(): void {

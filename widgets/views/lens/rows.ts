@@ -89,8 +89,7 @@ export class Rows {
       if (width === 0 || Math.abs(width - this.#width) < 1) return;
       this.#width = width;
       this.#estimate();
-      this.#clear();
-      this.#fill();
+      this.#rebuild();
     });
     resized.observe(this.element);
     signal.addEventListener("abort", () => resized.disconnect());
@@ -109,8 +108,7 @@ export class Rows {
     if (!sameOrder) {
       this.#arrange();
       this.element.scrollTop = 0;
-      this.#clear();
-      this.#fill();
+      this.#rebuild();
       return;
     }
     for (const [index, row] of this.#shown) {
@@ -188,9 +186,13 @@ export class Rows {
     return top;
   }
 
-  #clear(): void {
+  /** Draws what is visible anew; the keyboard stays in the list. */
+  #rebuild(): void {
+    const focused = this.element.contains(document.activeElement);
     for (const row of this.#shown.values()) row.remove();
     this.#shown.clear();
+    this.#fill();
+    if (focused) (this.#find(this.#cursor) ?? this.element).focus({ preventScroll: true });
   }
 
   #fill(): void {
