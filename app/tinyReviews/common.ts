@@ -77,7 +77,11 @@ export const common: Grammar = {
     far too
     painfully`,
   "strongly.praise": `
-    6x -
+    9x -
+    , to my surprise,
+    , in my opinion,
+    , as always,
+    , in the end,
     truly
     really
     simply
@@ -85,7 +89,11 @@ export const common: Grammar = {
     just
     quite`,
   "strongly.blame": `
-    6x -
+    9x -
+    , to my regret,
+    , in my opinion,
+    , as always,
+    , in the end,
     truly
     really
     simply

@@ -52,7 +52,7 @@ export function review(seed: number, number: number): Review {
     const next: Feeling = random.uniform() < (feeling === "plain" ? 0.75 : 0.12) ? "plain" : feeling;
     text += ` ${capitalised(fresh(`{${domain}.more.${next}}`))}`;
   }
-  return { text, opening };
+  return { text: text.replaceAll(" ,", ","), opening };
 
   function clause(joint: string, symbol: string): string {
     return `${write(`{${joint}}`)} ${fresh(`{${symbol}}`)}`;

@@ -99,7 +99,7 @@ export const films: Grammar = {
   "film.open.one": `
     2x if you like a {film.genre} about {film.about}, this one
     of all the films I saw this year, this one
-    as a {film.genre} for the whole family, this one
+    as a film for the whole family, this one
     compared with the book, this {film.genre}
     2x the story of {film.about}
     2x this {film.genre}`,
@@ -108,7 +108,6 @@ export const films: Grammar = {
     what stays with me is
     this {film.genre} about {film.about} gave us
     this {film.genre} has
-    after the first scene, the film gave us
     the director gives us
     what you get for your ticket is`,
   "film.open.person": `

@@ -224,7 +224,7 @@ export const restaurants: Grammar = {
     was charming
     gave the children a free dessert
     took great care of us
-    cooks like an angel, with love
+    cooked everything with love
     was a pleasure to talk to
     made us laugh all evening
     recommended an excellent wine
@@ -237,7 +237,7 @@ export const restaurants: Grammar = {
     was horrible
     shouted at the children, which was awful
     ignored us and our complaint
-    cooks like a criminal, without love
+    cooked everything without care, a shame
     was a pain to talk to
     made us angry all evening
     forgot our order and blamed us
@@ -247,7 +247,7 @@ export const restaurants: Grammar = {
     brought the menu
     was busy with a large table
     told us about the {restaurant.dish}
-    comes from the coast
+    came from the coast
     opened the window`,
 
   "restaurant.more.praise": `
@@ -446,8 +446,8 @@ export const restaurants: Grammar = {
     3x {degree.praise} {restaurant.kind.praise}
     a real joy
     better than I had hoped
-    the best in town
-    a perfect surprise`,
+    the best I know
+    a lovely surprise`,
   "restaurant.nice.praise": `
     excellent
     lovely
@@ -469,7 +469,7 @@ export const restaurants: Grammar = {
     3x {degree.blame} {restaurant.kind.blame}
     a real pain
     worse than I had feared
-    the worst in town
+    the worst I know
     a nasty surprise`,
   "restaurant.nice.blame": `
     awful
@@ -499,7 +499,7 @@ export const restaurants: Grammar = {
     5x {strongly.praise} {restaurant.nice.praise}
     3x {degree.praise} {restaurant.kind.praise}
     a real treat
-    the best in town
+    the best of the year
     worth a special trip
     better than I had hoped
     a lovely surprise
@@ -509,7 +509,7 @@ export const restaurants: Grammar = {
     5x {strongly.blame} {restaurant.nice.blame}
     3x {degree.blame} {restaurant.kind.blame}
     a real disappointment
-    the worst in town
+    the worst of the year
     a waste of money
     worse than I had feared
     a nasty surprise

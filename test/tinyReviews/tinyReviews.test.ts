@@ -29,7 +29,7 @@ test("a grammar writes the same text for the same stream, and says what it lacks
 test("reviews begin with openings, end sentences, and hold nothing unexpanded", () => {
   for (let number = 0; number < 2000; number++) {
     const { text, opening } = review(recipe.seed, number);
-    assert.ok(text.startsWith(`${opening} `), text);
+    assert.ok(text.startsWith(opening) && text.length > opening.length, text);
     assert.match(text, /^[A-Z][^{}[\]|]*[.!]$/);
     assert.doesNotMatch(text, /\s\s| [,.]|\ba [aeio]/);
   }
