@@ -44,7 +44,7 @@ export function logSumExp(logits: Float32Array): number {
 }
 
 /** The k-th largest value of a row (the smallest of all if k is larger than the row): a heap of k values, one pass. */
-function kthLargest(values: ArrayLike<number>, k: number): number {
+export function kthLargest(values: ArrayLike<number>, k: number): number {
   const size = Math.min(k, values.length);
   const heap = new Float64Array(size).fill(removed);
   const replaceSmallest = (value: number): void => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { ortEngine } from "../../src/engine/ort.js";
 import { programCache } from "../../src/engine/programCache.js";
+import { beamSearch } from "../../src/generation/beam.js";
 import { type GenerationOptions, generate } from "../../src/generation/generate.js";
 import * as processors from "../../src/generation/processors.js";
 import { Graph } from "../../src/graph/graph.js";
@@ -251,5 +252,44 @@ if (cases.includes("sampling_scores")) {
 }
 
 if (cases.includes("beam")) {
-  test("golden generation: beam search", { skip: "beam search is not there yet" });
+  interface BeamCase {
+    readonly sequences: number[][];
+    readonly sequences_scores: number[];
+  }
+  interface BeamConfig {
+    readonly model: string;
+    readonly cases: Readonly<Record<string, Settings>>;
+  }
+  const golden = readGolden<{ prompts: number[][] }, Record<string, BeamCase[]>, BeamConfig>("generation/beam.json");
+  describe("golden generation: beam search", () => {
+    const programs = programCache(ortEngine());
+    after(() => programs.dispose());
+    for (const [name, settings] of Object.entries(golden.config.cases)) {
+      test(name, async () => {
+        const model = await loadModel(join(goldenDir(), golden.config.model));
+        const options = {
+          ...optionsOf(settings, Number(settings.max_new_tokens)),
+          numBeams: Number(settings.num_beams),
+          lengthPenalty: Number(settings.length_penalty ?? 1),
+          earlyStopping: (settings.early_stopping ?? false) as boolean | "never",
+        };
+        for (const [i, prompt] of golden.inputs.prompts.entries()) {
+          const found = await beamSearch(programs, model, prompt, options);
+          const expected = golden.expected[name]?.[i];
+          const returned = found.slice(0, Number(settings.num_return_sequences));
+          // What stands after a hypothesis's stop token is padding.
+          const cut = (ids: number[]): number[] => {
+            const end = ids.findIndex((id) => options.stopTokens.includes(id));
+            return end < 0 ? ids : ids.slice(0, end + 1);
+          };
+          assert.deepEqual(
+            returned.map(({ responseIds }) => [...responseIds]),
+            expected?.sequences.map(cut),
+          );
+          const scores = returned.map(({ score }) => score);
+          closeTo(scores, expected?.sequences_scores ?? [], { abs: Number(golden.tolerance.scores_abs) }, "scores");
+        }
+      });
+    }
+  });
 }
