@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { embeddedModels } from "../models/load.js";
-import { pulledFile } from "../models/pull.js";
+import { embeddedModels, type LoadOptions } from "../models/load.js";
+import { nearest } from "../models/nearest.js";
+import { findPullable, pull, pulledFile } from "../models/pull.js";
 import { parseCsv } from "./csv.js";
 import { type Dataset, dataset } from "./dataset.js";
 
@@ -19,7 +20,7 @@ const builtIn = {
   "tiny-reviews/prompts": tinyReviewsPrompts,
   "movie-snippets": movieSnippets,
   "movie-snippets/prompts": movieSnippetPrompts,
-} satisfies Record<string, () => Promise<Dataset<unknown>>>;
+} satisfies Record<string, (options: LoadOptions) => Promise<Dataset<unknown>>>;
 
 /**
  * Loads a dataset.
@@ -29,30 +30,36 @@ const builtIn = {
  * - a file: .jsonl, .json (an array), .csv (with a header), .txt (one row per line that is not empty)
  *
  * A slice may follow in brackets: `movie-snippets[:500]`.
+ * @param options as for `loadModel`: `pull` fetches what is not on this machine yet
  * @throws Error naming what is wrong: an unknown name, a file that is not there or cannot be read as its extension says
  */
-export async function loadDataset(name: "tiny-reviews/prompts" | "movie-snippets/prompts"): Promise<Dataset<string>>;
 export async function loadDataset(
-  name: `${"tiny-reviews/prompts" | "movie-snippets/prompts"}[${string}`,
+  name: PromptsName | `${PromptsName}[${string}` | `${string}.txt`,
+  options?: LoadOptions,
 ): Promise<Dataset<string>>;
-export async function loadDataset(name: "movie-snippets"): Promise<Dataset<MovieSnippet>>;
-export async function loadDataset(name: `movie-snippets[${string}`): Promise<Dataset<MovieSnippet>>;
-export async function loadDataset(name: `${string}.txt`): Promise<Dataset<string>>;
-export async function loadDataset(name: string): Promise<Dataset<FileRow>>;
-export async function loadDataset(name: string): Promise<Dataset<unknown>> {
+export async function loadDataset(
+  name: "movie-snippets" | `movie-snippets[${string}`,
+  options?: LoadOptions,
+): Promise<Dataset<MovieSnippet>>;
+export async function loadDataset(name: string, options?: LoadOptions): Promise<Dataset<FileRow>>;
+export async function loadDataset(name: string, options: LoadOptions = {}): Promise<Dataset<unknown>> {
   const sliced = /^(.*)\[(-?\d*):(-?\d*)\]$/.exec(name);
-  if (!sliced) return loadWhole(name);
+  if (!sliced) return loadWhole(name, options);
   const [, whole = "", start = "", end = ""] = sliced;
-  const rows = await loadWhole(whole);
+  const rows = await loadWhole(whole, options);
   return rows.slice(start === "" ? undefined : Number(start), end === "" ? undefined : Number(end));
 }
 
-async function loadWhole(name: string): Promise<Dataset<unknown>> {
-  if (Object.hasOwn(builtIn, name)) return builtIn[name as keyof typeof builtIn]();
+/** The datasets whose rows are openings. */
+type PromptsName = "tiny-reviews/prompts" | "movie-snippets/prompts";
+
+async function loadWhole(name: string, options: LoadOptions): Promise<Dataset<unknown>> {
+  if (Object.hasOwn(builtIn, name)) return builtIn[name as keyof typeof builtIn](options);
   const parse = parsers[extname(name).toLowerCase()];
   if (!parse) {
+    const suggestion = nearest(name, Object.keys(builtIn));
     throw new Error(
-      `There is no dataset "${name}". There are ${Object.keys(builtIn).join(", ")}, and files ending in ${Object.keys(parsers).join(", ")}.`,
+      `There is no dataset "${name}"${suggestion ? `: did you mean "${suggestion}"?` : "."} There are ${Object.keys(builtIn).join(", ")}, and files ending in ${Object.keys(parsers).join(", ")}.`,
     );
   }
   const text = await readFile(name, "utf8").catch((cause: NodeJS.ErrnoException) => {
@@ -112,11 +119,15 @@ async function tinyReviewsPrompts(): Promise<Dataset<string>> {
   );
 }
 
-async function movieSnippets(): Promise<Dataset<MovieSnippet>> {
-  const file = await pulledFile("movie-snippets");
-  if (!file) {
+async function movieSnippets(options: LoadOptions): Promise<Dataset<MovieSnippet>> {
+  const name = "movie-snippets";
+  const { pull: ask = false } = options;
+  const there = await pulledFile(name, options.cache);
+  const wanted = there === undefined && (typeof ask === "function" ? await ask(findPullable(name)) : ask);
+  const file = wanted ? await pull(name, options) : there;
+  if (file === undefined) {
     throw new Error(
-      'The dataset "movie-snippets" is not on this machine yet. Fetch it with: policyscope pull movie-snippets',
+      `The dataset "${name}" is not on this machine yet. Run: policyscope pull ${name}   or: await loadDataset("${name}", { pull: true })`,
     );
   }
   const rows = lines(await readFile(file, "utf8")).map(({ line, number }): MovieSnippet => {
@@ -128,11 +139,14 @@ async function movieSnippets(): Promise<Dataset<MovieSnippet>> {
     }
     return Object.freeze({ id, text: text.trim(), rating: Number(rating) });
   });
-  return dataset("movie-snippets", rows);
+  return dataset(name, rows);
 }
 
-async function movieSnippetPrompts(): Promise<Dataset<string>> {
-  return dataset("movie-snippets/prompts", snippetOpenings([...(await movieSnippets())].map(({ text }) => text)));
+async function movieSnippetPrompts(options: LoadOptions): Promise<Dataset<string>> {
+  return dataset(
+    "movie-snippets/prompts",
+    snippetOpenings([...(await movieSnippets(options))].map(({ text }) => text)),
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -61,15 +61,27 @@ test("csv keeps empty fields and refuses an open quote", () => {
   assert.throws(() => parseCsv('a\n"1', "x"), /x, line 2: a quote/);
 });
 
-test("movie-snippets names its remedy where it was not pulled", async () => {
-  const before = process.env.POLICYSCOPE_CACHE;
-  process.env.POLICYSCOPE_CACHE = folder;
-  try {
-    await assert.rejects(loadDataset("movie-snippets/prompts"), /policyscope pull movie-snippets/);
-  } finally {
-    if (before === undefined) delete process.env.POLICYSCOPE_CACHE;
-    else process.env.POLICYSCOPE_CACHE = before;
-  }
+test("movie-snippets names its remedy where it was not pulled, and asks before it pulls", async () => {
+  await assert.rejects(loadDataset("movie-snippets/prompts", { cache: folder }), /policyscope pull movie-snippets/);
+  const asked: string[] = [];
+  const ask = ({ name }: { name: string }): boolean => {
+    asked.push(name);
+    return false;
+  };
+  await assert.rejects(loadDataset("movie-snippets", { cache: folder, pull: ask }), /not on this machine yet/);
+  assert.deepEqual(asked, ["movie-snippets"]);
+});
+
+test("movie-snippets are read from the cache", async () => {
+  const path = join(folder, "datasets", "movie-snippets");
+  mkdirSync(path, { recursive: true });
+  const rows = "1\t2.25\tA fine film about a long walk in the snow, with good company.\r\n2\t-0.6\tToo tepid\r\n";
+  // The cache takes a file for whole when it has the size that the original has.
+  writeFileSync(join(path, "movieReviewSnippets_GroundTruth.txt"), rows + " ".repeat(1_383_098 - rows.length));
+  const snippets = await loadDataset("movie-snippets", { cache: folder });
+  assert.equal(snippets.length, 2);
+  assert.deepEqual(snippets.at(1), { id: "2", text: "Too tepid", rating: -0.6 });
+  assert.deepEqual([...(await loadDataset("movie-snippets/prompts", { cache: folder }))], ["A fine film about"]);
 });
 
 test("openings are the first words of snippets that have twice as many", () => {
