@@ -5,10 +5,15 @@ import type { Tensor } from "../tensor.js";
 export type Tensors = Readonly<Record<string, Tensor>>;
 
 export interface RunOptions {
-  /** Looked at before and after the run; a run that has begun is not cut short. */
+  /** Aborting makes the run fail with the signal's reason, soon; where the backend cannot stop, when it is through. */
   readonly signal?: AbortSignal;
   /** Names of the outputs to compute; all by default. What is not asked for is not copied out. */
   readonly outputs?: readonly string[];
+  /**
+   * Where float32 outputs are written, given their element count: for callers that reuse big arrays. Contents need not
+   * be zero. By default every run has new arrays. A backend may ignore it.
+   */
+  readonly allocate?: (length: number) => Float32Array;
 }
 
 /** A program made ready to run. */

@@ -13,7 +13,7 @@ export const onnxOutputName = (name: string): string => `out.${name}`;
 
 /** A program as an ONNX model (a serialised ModelProto). Bytes of constants are copied into it. */
 export function encode(program: Program): Uint8Array {
-  const encoder = new Encoder();
+  const encoder = new Encoder(program);
   for (const value of program.values) encoder.add(value);
   for (const [name, value] of program.outputs) encoder.output(name, value);
   return new ProtobufWriter()
@@ -42,17 +42,34 @@ interface Initializer {
   readonly data: Uint8Array;
 }
 
-/** Collects ONNX nodes and initializers; names of results are `%id` of the value. */
+/** Collects ONNX nodes and initializers; a result is called `%id` of its value, or by its output's name. */
 class Encoder {
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers = new Map<string, Initializer>();
+
+  /** Results that are outputs under one name are computed straight into it. */
+  readonly #outputs = new Map<Value, string>();
+
+  constructor(program: Program) {
+    for (const [name, value] of program.outputs) {
+      const computed = value.node.op !== "Input" && value.node.op !== "Constant";
+      if (computed && !this.#outputs.has(value)) this.#outputs.set(value, onnxOutputName(name));
+    }
+  }
+
+  /** What a value is called in the model. */
+  name(value: Value): string {
+    const { node } = value;
+    return node.op === "Input" ? onnxInputName(node.attributes.name) : (this.#outputs.get(value) ?? `%${value.id}`);
+  }
 
   add(value: Value): void {
     applyRule(encodeRules, value.node, this, value);
   }
 
   output(name: string, value: Value): void {
-    this.#nodes.push(node("Identity", [nameOf(value)], [onnxOutputName(name)]));
+    if (this.#outputs.get(value) === onnxOutputName(name)) return;
+    this.#nodes.push(node("Identity", [this.name(value)], [onnxOutputName(name)]));
   }
 
   /** Adds a node that computes the value. */
@@ -61,8 +78,8 @@ class Encoder {
     opType: string,
     extra: { inputs?: readonly string[]; attributes?: Readonly<Record<string, Attribute>>; domain?: string } = {},
   ): void {
-    const inputs = extra.inputs ?? value.node.inputs.map(nameOf);
-    this.#nodes.push(node(opType, inputs, [nameOf(value)], extra.attributes, extra.domain));
+    const inputs = extra.inputs ?? value.node.inputs.map((input) => this.name(input));
+    this.#nodes.push(node(opType, inputs, [this.name(value)], extra.attributes, extra.domain));
   }
 
   /** Adds an extra node whose result has a name of its own; returns that name. */
@@ -73,7 +90,7 @@ class Encoder {
     inputs: readonly string[],
     attributes?: Readonly<Record<string, Attribute>>,
   ): string {
-    const name = `${nameOf(value)}.${suffix}`;
+    const name = `${this.name(value)}.${suffix}`;
     this.#nodes.push(node(opType, inputs, [name], attributes));
     return name;
   }
@@ -98,9 +115,9 @@ class Encoder {
 
   /** Adds a TopK; returns the name of its int64 indices (its values are not used). */
   topK(value: Value, x: string, axis: number, k: number): string {
-    const name = `${nameOf(value)}.int64`;
+    const name = `${this.name(value)}.int64`;
     this.#nodes.push(
-      node("TopK", [x, this.int64([k])], [`${nameOf(value)}.values`, name], { axis, largest: 1, sorted: 1 }),
+      node("TopK", [x, this.int64([k])], [`${this.name(value)}.values`, name], { axis, largest: 1, sorted: 1 }),
     );
     return name;
   }
@@ -129,9 +146,6 @@ class Encoder {
   }
 }
 
-const nameOf = (value: Value): string =>
-  value.node.op === "Input" ? onnxInputName(value.node.attributes.name) : `%${value.id}`;
-
 const node = (
   opType: string,
   inputs: readonly string[],
@@ -152,14 +166,14 @@ const reduction = (
 ): void => {
   const { axes, keepdims } = node.attributes;
   encoder.emit(value, node.op, {
-    inputs: [nameOf(node.inputs[0]), encoder.int64(axes)],
+    inputs: [encoder.name(node.inputs[0]), encoder.int64(axes)],
     attributes: { keepdims: keepdims ? 1 : 0 },
   });
 };
 
 const encodeRules: EncodeRules = {
   Input: () => {},
-  Constant: ({ attributes: { tensor } }, encoder, value) => encoder.constant(nameOf(value), tensor),
+  Constant: ({ attributes: { tensor } }, encoder, value) => encoder.constant(encoder.name(value), tensor),
 
   Add: plain,
   Sub: plain,
@@ -196,7 +210,7 @@ const encodeRules: EncodeRules = {
   StopGradient: (_, encoder, value) => encoder.emit(value, "Identity"),
   Clip: ({ inputs: [x], attributes: { min, max } }, encoder, value) =>
     encoder.emit(value, "Clip", {
-      inputs: [nameOf(x), encoder.scalar("float32", min), encoder.scalar("float32", max)],
+      inputs: [encoder.name(x), encoder.scalar("float32", min), encoder.scalar("float32", max)],
     }),
   Cast: ({ attributes: { to } }, encoder, value) => encoder.emit(value, "Cast", { attributes: { to: TensorType[to] } }),
 
@@ -218,10 +232,10 @@ const encodeRules: EncodeRules = {
     const [batch = 0, length = 0, half = 0] = cos.shape;
     const cache = encoder.int64([batch * length, half]);
     const inputs = [
-      nameOf(x),
+      encoder.name(x),
       encoder.int64([...Array(batch * length).keys()], [batch, length]),
-      encoder.helper(value, "cos", "Reshape", [nameOf(cos), cache]),
-      encoder.helper(value, "sin", "Reshape", [nameOf(sin), cache]),
+      encoder.helper(value, "cos", "Reshape", [encoder.name(cos), cache]),
+      encoder.helper(value, "sin", "Reshape", [encoder.name(sin), cache]),
     ];
     encoder.emit(value, "RotaryEmbedding", { inputs, domain: MICROSOFT });
   },
@@ -232,38 +246,43 @@ const encodeRules: EncodeRules = {
   ReduceMax: reduction,
   CumSum: ({ inputs: [x], attributes: { axis, reverse } }, encoder, value) =>
     encoder.emit(value, "CumSum", {
-      inputs: [nameOf(x), encoder.int64([axis], [])],
+      inputs: [encoder.name(x), encoder.int64([axis], [])],
       attributes: { reverse: reverse ? 1 : 0 },
     }),
   ArgMax: ({ inputs: [x], attributes: { axis, keepdims } }, encoder, value) => {
-    const found = encoder.helper(value, "int64", "ArgMax", [nameOf(x)], { axis, keepdims: keepdims ? 1 : 0 });
+    const found = encoder.helper(value, "int64", "ArgMax", [encoder.name(x)], { axis, keepdims: keepdims ? 1 : 0 });
     encoder.emit(value, "Cast", { inputs: [found], attributes: { to: TensorType.int32 } });
   },
   TopK: ({ inputs: [x], attributes: { axis, k } }, encoder, value) => {
-    const found = encoder.topK(value, nameOf(x), axis, k);
+    const found = encoder.topK(value, encoder.name(x), axis, k);
     encoder.emit(value, "Cast", { inputs: [found], attributes: { to: TensorType.int32 } });
   },
 
   Reshape: ({ inputs: [x], attributes: { shape } }, encoder, value) =>
-    encoder.emit(value, "Reshape", { inputs: [nameOf(x), encoder.int64(shape)], attributes: { allowzero: 1 } }),
+    encoder.emit(value, "Reshape", { inputs: [encoder.name(x), encoder.int64(shape)], attributes: { allowzero: 1 } }),
   Expand: ({ inputs: [x], attributes: { shape } }, encoder, value) =>
-    encoder.emit(value, "Expand", { inputs: [nameOf(x), encoder.int64(shape)] }),
+    encoder.emit(value, "Expand", { inputs: [encoder.name(x), encoder.int64(shape)] }),
   Transpose: ({ attributes: { perm } }, encoder, value) => encoder.emit(value, "Transpose", { attributes: { perm } }),
   Concat: axisOnly,
   Slice: ({ inputs: [x], attributes: { axis, start, end } }, encoder, value) =>
     encoder.emit(value, "Slice", {
-      inputs: [nameOf(x), encoder.int64([start]), encoder.int64([end]), encoder.int64([axis])],
+      inputs: [encoder.name(x), encoder.int64([start]), encoder.int64([end]), encoder.int64([axis])],
     }),
   Pad: ({ inputs: [x], attributes: { axis, before, after, value: fill } }, encoder, value) => {
     const filler = encoder.scalar(x.dtype, fill);
-    encoder.emit(value, "Pad", { inputs: [nameOf(x), encoder.int64([before, after]), filler, encoder.int64([axis])] });
+    encoder.emit(value, "Pad", {
+      inputs: [encoder.name(x), encoder.int64([before, after]), filler, encoder.int64([axis])],
+    });
   },
   Gather: axisOnly,
   GatherElements: axisOnly,
   ScatterElements: ({ attributes: { axis, reduction } }, encoder, value) =>
     encoder.emit(value, "ScatterElements", { attributes: { axis, reduction } }),
   Trilu: ({ inputs: [x], attributes: { upper, k } }, encoder, value) =>
-    encoder.emit(value, "Trilu", { inputs: [nameOf(x), encoder.int64([k], [])], attributes: { upper: upper ? 1 : 0 } }),
+    encoder.emit(value, "Trilu", {
+      inputs: [encoder.name(x), encoder.int64([k], [])],
+      attributes: { upper: upper ? 1 : 0 },
+    }),
 };
 
 const TensorType = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;

@@ -36,6 +36,8 @@ test("the cases cover every operation", () => {
   );
 });
 
+const onnxruntime = ortEngine();
+
 describe("onnxruntime computes what the reference defines", async () => {
   for (const item of cases) {
     test(item.name, async () => {
@@ -51,7 +53,7 @@ describe("onnxruntime computes what the reference defines", async () => {
       }
       const compiled = program(outputs);
       const [native, reference] = await Promise.all(
-        [ortEngine(), referenceEngine()].map(async (engine) => {
+        [onnxruntime, referenceEngine()].map(async (engine) => {
           const executable = await engine.compile(compiled);
           const results = await executable.run(item.inputs);
           await executable.dispose();
@@ -129,7 +131,7 @@ describe("gradients equal finite differences", () => {
   });
 });
 
-for (const engine of [ortEngine(), referenceEngine()]) {
+for (const engine of [ortEngine({ through: "c-api" }), ortEngine({ through: "binding" }), referenceEngine()]) {
   describe(`${engine.name} as an engine`, () => {
     const compileSum = (engine: Engine) => {
       const graph = new Graph();
