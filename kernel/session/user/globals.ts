@@ -1,9 +1,8 @@
 /** The names that a cell sees beside JavaScript's and Node's own. */
-
-import type { MessagePort } from "node:worker_threads";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
-import { notebookRequire } from "../modules/notebookRequire.js";
 import { display, displayables } from "../rich/display.js";
 import { freeze } from "./bindings.js";
 import { comms } from "./comms.js";
@@ -11,10 +10,9 @@ import { currentWork, ownWork } from "./context.js";
 import { installGuards } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { criticalSection, send } from "./output.js";
-import type { Shared } from "./shared.js";
 
 /** Define them. All may be shadowed by a cell's own declarations. */
-export function installGlobals(shared: Shared, port: MessagePort): void {
+export function installGlobals(): void {
   hidden(RUNTIME, {
     freeze,
     fn: nameFunction,
@@ -37,7 +35,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     inputAsync(String(text), options?.password === true),
   );
   hidden("Jupyter", Object.freeze({ comms, display, ...displayables }));
-  lazily("require", notebookRequire);
+  lazily("require", () => createRequire(join(process.cwd(), "notebook.ts")));
   Object.defineProperty(globalThis, Symbol.for("Jupyter.abortSignal"), {
     get: () => {
       const work = currentWork();
@@ -50,7 +48,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     value: criticalSection,
     configurable: true,
   });
-  installGuards(shared, port);
+  installGuards();
   const ending = process as unknown as { reallyExit(code?: number): never };
   const exit = ending.reallyExit;
   ending.reallyExit = (code?: number) => {

@@ -52,7 +52,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   watchdog.unref();
   installStreams(watchdog);
   watchErrors();
-  installGlobals(memory, port);
+  installGlobals();
   send({ type: "ready" });
 }
 
@@ -66,7 +66,6 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
     case "interrupt":
       Atomics.store(memory.control, slot.seen, message.seq);
       forgetEntered();
-      Atomics.store(memory.control, slot.syncChild, 0);
       interruptCells(message.seq);
       return;
     case "comm":
