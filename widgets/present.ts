@@ -156,5 +156,5 @@ function isStage(value: unknown): value is PPOStage {
 }
 
 function isRun(value: unknown): value is Run {
-  return typeof value === "object" && value !== null && Array.isArray((value as { steps?: unknown }).steps);
+  return typeof value === "object" && value !== null && Array.isArray((value as { entries?: unknown }).entries);
 }

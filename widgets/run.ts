@@ -1,7 +1,7 @@
-/** A training run as the dashboard needs it: a growing list of steps that tells when it has grown. */
+/** A training run as the dashboard needs it (a trainer's history is one): a growing list of steps that tells when it has grown. */
 export interface Run {
   /** Steps in order, with their metrics in the names of the dialect. */
-  readonly steps: readonly RunStep[];
+  readonly entries: readonly RunStep[];
   /** True while a loop is going on that {@link stop} would end. */
   readonly running?: boolean;
   /** Calls `changed` whenever steps or `running` change, until the returned function is called. */
@@ -29,14 +29,14 @@ export interface DashState {
 export function packRun(run: Run): DashState {
   const names: string[] = [];
   const places = new Map<string, number>();
-  for (const { stats } of run.steps) {
+  for (const { stats } of run.entries) {
     for (const [name, value] of Object.entries(stats)) {
       if (typeof value === "number" && !places.has(name)) places.set(name, names.push(name) - 1);
     }
   }
-  const n = run.steps.length;
+  const n = run.entries.length;
   const series = new Float32Array(names.length * n).fill(Number.NaN);
-  run.steps.forEach(({ stats }, i) => {
+  run.entries.forEach(({ stats }, i) => {
     for (const [name, value] of Object.entries(stats)) {
       const place = places.get(name);
       if (typeof value === "number" && place !== undefined) series[place * n + i] = value;
@@ -44,7 +44,7 @@ export function packRun(run: Run): DashState {
   });
   return {
     run: { names, running: run.running ?? false, canStop: run.stop !== undefined },
-    steps: Int32Array.from(run.steps, ({ step }) => step),
+    steps: Int32Array.from(run.entries, ({ step }) => step),
     series,
   };
 }

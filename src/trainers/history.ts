@@ -26,6 +26,8 @@ export interface History extends Iterable<HistoryEntry> {
   metric(name: string): number[];
   /** Calls `listener` after every change, until the returned function is called. */
   subscribe(listener: () => void): () => void;
+  /** True while a `run` of the trainer goes on. */
+  readonly running: boolean;
   /** Ends a `run` of the trainer after the step in progress. */
   stop(): void;
 }
@@ -35,6 +37,7 @@ export interface HistorySource {
   readonly trainer: string;
   entries(): readonly HistoryEntry[];
   subscribe(listener: () => void): () => void;
+  running(): boolean;
   stop(): void;
 }
 
@@ -55,6 +58,9 @@ export function historyOf(source: HistorySource): History {
         return typeof value === "number" ? value : Number.NaN;
       }),
     subscribe: (listener) => source.subscribe(listener),
+    get running() {
+      return source.running();
+    },
     stop: () => source.stop(),
   };
   return Object.freeze(showable(history, historyText));

@@ -170,6 +170,8 @@ export class PPOTrainer {
   readonly #listeners = new Set<() => void>();
   readonly #warned = new Set<string>();
   #stopping = false;
+  /** How many `run` loops are going on. */
+  #running = 0;
   /** The steps taken so far; goes on as the trainer does. */
   readonly history: History;
 
@@ -189,6 +191,7 @@ export class PPOTrainer {
         this.#listeners.add(listener);
         return () => this.#listeners.delete(listener);
       },
+      running: () => this.#running > 0,
       stop: () => this.stop(),
     });
   }
@@ -475,8 +478,15 @@ export class PPOTrainer {
     undefined
   > {
     this.#stopping = false;
-    for (let done = 0; done < steps && !this.#stopping; done++) {
-      yield await this.step(prompts, signal === undefined ? {} : { signal });
+    this.#running++;
+    this.#changed();
+    try {
+      for (let done = 0; done < steps && !this.#stopping; done++) {
+        yield await this.step(prompts, signal === undefined ? {} : { signal });
+      }
+    } finally {
+      this.#running--;
+      this.#changed();
     }
   }
 

@@ -161,7 +161,7 @@ test("a growing run is sent at most every 100 ms, its last state always; Stop re
   let stopped = 0;
   let running = true;
   const run: Run = {
-    steps,
+    entries: steps,
     get running() {
       return running;
     },
@@ -207,7 +207,7 @@ test("a growing run is sent at most every 100 ms, its last state always; Stop re
 
 test("a run's metrics become rows; a metric that is missing in a step is NaN there", () => {
   const { run, steps, series } = packRun({
-    steps: [
+    entries: [
       { step: 4, stats: { a: 1, list: [1, 2] } },
       { step: 5, stats: { b: 2 } },
     ],
@@ -249,10 +249,10 @@ test("twins show every token, escaped, survive a sanitiser that drops styles, an
   const plain = String(presentStatic(stages.scored)["text/html"]).replace(/ style="[^"]*"/g, "");
   assert.match(plain, /strongest KL/);
   assert.match(plain, /␣great 1\.22|␣great \d/);
-  const dash = presentStatic({ steps: inventRun(20) });
+  const dash = presentStatic({ entries: inventRun(20) });
   assert.match(String(dash["text/html"]), /<td>19<\/td>/);
   assert.match(String(dash["text/plain"]), /[▁-█]/);
-  assert.match(String(presentStatic({ steps: [] })["text/plain"]), /No training step yet/);
+  assert.match(String(presentStatic({ entries: [] })["text/plain"]), /No training step yet/);
 });
 
 test("an exported page carries each view once, no closing tag of ours inside, and plotly only for a dashboard", () => {
@@ -276,7 +276,7 @@ test("an exported page carries each view once, no closing tag of ours inside, an
   assert.equal(page.element("unknown", ""), undefined);
   assert.match(page.element(Object.keys(json.models)[0] ?? "", "twin") ?? "", /twin/);
   assert.equal(offlineWidgets(undefined).head, "");
-  present({ steps: inventRun(2) }, comms);
+  present({ entries: inventRun(2) }, comms);
   assert.ok(offlineWidgets(savedState(comms.sent)).head.length > 1e6);
   assert.ok(offlineWidgets(savedState(comms.sent), { plotly: false }).head.length < 5e5);
 });

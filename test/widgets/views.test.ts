@@ -220,7 +220,7 @@ test("axe finds nothing wrong with the views, light and dark, and did check thei
   skip: noBrowser,
 }, async () => {
   for (const dark of [false, true]) {
-    for (const value of [stages.scored, stages.updated, { steps: inventRun(12), running: true, stop() {} }]) {
+    for (const value of [stages.scored, stages.updated, { entries: inventRun(12), running: true, stop() {} }]) {
       const { page } = await mountView(browser, saved(value), { dark });
       await page.waitForSelector(".ps-card");
       await page.evaluate(() => {
@@ -298,11 +298,11 @@ test("the view says what is wrong when its state is not there", { skip: noBrowse
 test("a dashboard begins empty, grows as steps arrive, stops the loop, and draws with plotly once it is there", {
   skip: noBrowser,
 }, async () => {
-  const view = await mountView(browser, saved({ steps: [] }));
+  const view = await mountView(browser, saved({ entries: [] }));
   const { page } = view;
   assert.match((await page.locator(".ps-empty").textContent()) ?? "", /No training step yet/);
   const grow = async (count: number, running: boolean) => {
-    const { run, steps, series } = packRun({ steps: inventRun(count), running, stop() {} });
+    const { run, steps, series } = packRun({ entries: inventRun(count), running, stop() {} });
     await view.receive({ state: { run, steps: [...steps], series: [...series] } });
     await page.waitForFunction((n) => document.querySelector(".ps-sub")?.textContent?.startsWith(`${n} step`), count);
   };
@@ -332,7 +332,7 @@ test("an exported page shows its live views from a file, with no network and no 
   const comms = fakeComms();
   present(stages.rollout, comms);
   present(stages.advantaged, comms);
-  present({ steps: inventRun(20) }, comms);
+  present({ entries: inventRun(20) }, comms);
   const folder = mkdtempSync(join(tmpdir(), "policyscope-page-"));
   try {
     const file = join(folder, "page.html");
