@@ -81,6 +81,8 @@ function relay(message: unknown, buffers: readonly Uint8Array[]): void {
 async function interrupt(seq: number): Promise<void> {
   const seen = (): boolean => Atomics.load(control, slot.seen) >= seq;
   await until(seen, BLOCKED_MS);
+  const held = paused;
+  if (held) await letGo();
   let round = 0;
   while (!seen()) {
     if (Atomics.load(control, slot.syncChild) > 0)
@@ -89,6 +91,14 @@ async function interrupt(seq: number): Promise<void> {
     await until(seen, round < 4 ? 25 : 200);
     round++;
   }
+  if (held) debug?.post("Debugger.setSkipAllPauses", { skip: false }, () => undefined);
+}
+
+/** A debugger holds the main thread: it goes on, past all breakpoints until the interrupt is through. */
+async function letGo(): Promise<void> {
+  debug?.post("Debugger.setSkipAllPauses", { skip: true }, () => undefined);
+  debug?.post("Debugger.resume", () => undefined);
+  await until(() => !paused, 200);
 }
 
 async function terminate(seen: () => boolean): Promise<void> {
@@ -120,7 +130,6 @@ function redeliver(): void {
 function terminateExecution(): Promise<void> {
   const session = new Session();
   session.connectToMainThread();
-  if (paused) debug?.post("Debugger.resume", { terminateOnResume: true }, () => undefined);
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
