@@ -1,3 +1,4 @@
+import { displaySymbol, type MimeBundle } from "../display.js";
 import { stream } from "../random.js";
 
 /** An immutable list of rows with a name. Slicing and shuffling give other datasets. */
@@ -40,6 +41,7 @@ export function dataset<Row>(name: string, rows: readonly Row[]): Dataset<Row> {
     map: <Other>(change: (row: Row, index: number) => Other) => dataset(name, all.map(change)),
     toArray: () => all,
     [Symbol.for("nodejs.util.inspect.custom")]: () => describe(name, all),
+    [displaySymbol]: (): MimeBundle => ({ "text/plain": describe(name, all), "text/html": table(name, all) }),
   });
 }
 
@@ -47,6 +49,29 @@ function describe(name: string, rows: readonly unknown[]): string {
   const shown = rows.slice(0, 5).map((row) => `  ${typeof row === "string" ? JSON.stringify(row) : show(row)}`);
   if (rows.length > shown.length) shown.push(`  ... ${rows.length - shown.length} more`);
   return `Dataset ${name}, ${rows.length} rows\n${shown.join("\n")}`;
+}
+
+/** The first rows as an HTML table, in whatever style the page has; a column per field, or one for texts. */
+function table(name: string, rows: readonly unknown[]): string {
+  const shown = rows.slice(0, 10);
+  const isRecord = (row: unknown): row is Readonly<Record<string, unknown>> => typeof row === "object" && row !== null;
+  const columns = [...new Set(shown.flatMap((row) => (isRecord(row) ? Object.keys(row) : ["row"])))];
+  const cell = (value: unknown): string => {
+    const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+    const short = text.length > 300 ? `${text.slice(0, 299)}…` : text;
+    return `<td style="text-align:left">${escapeHtml(short)}</td>`;
+  };
+  const body = shown.map((row, i) => {
+    const cells = columns.map((column) => cell(isRecord(row) ? row[column] : row));
+    return `<tr><th>${i}</th>${cells.join("")}</tr>`;
+  });
+  const head = columns.map((column) => `<th style="text-align:left">${escapeHtml(column)}</th>`);
+  const more = rows.length > shown.length ? `, the first ${shown.length} of` : ",";
+  return `<p><b>${escapeHtml(name)}</b>${more} ${rows.length} rows</p><table><thead><tr><th></th>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table>`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 function show(row: unknown): string {

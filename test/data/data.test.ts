@@ -33,6 +33,15 @@ test("a dataset is an immutable list with slices and seeded shuffles", () => {
   assert.match(inspect(numbers), /Dataset numbers, 8 rows\n {2}0\n[\s\S]*\.\.\. 3 more/);
 });
 
+test("a dataset shows itself in a notebook as a table, and never as markup of its rows", () => {
+  const rows = dataset("rows", [{ text: "<b>bold</b>", rating: 1 }]);
+  const display = Reflect.get(rows, Symbol.for("Jupyter.display")) as () => Record<string, string>;
+  const bundle = display();
+  assert.match(bundle["text/plain"] ?? "", /Dataset rows, 1 rows/);
+  assert.match(bundle["text/html"] ?? "", /<th[^>]*>rating<\/th>/);
+  assert.doesNotMatch(bundle["text/html"] ?? "", /<b>bold/);
+});
+
 test("files are read as their extension says", async () => {
   assert.deepEqual([...(await loadDataset(file("a.jsonl", '{"a":1}\n\n{"a":2}\n')))], [{ a: 1 }, { a: 2 }]);
   assert.deepEqual([...(await loadDataset(file("a.json", '[{"a":1}]')))], [{ a: 1 }]);
