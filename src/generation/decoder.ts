@@ -105,9 +105,14 @@ export class Decoder {
     return (this.#logits[row * this.config.vocabSize + token] ?? Number.NaN) - (this.#logSums[row] ?? Number.NaN);
   }
 
-  /** Whether leaving out the finished rows saves more than it costs: when half of them or more are finished. */
-  worthShrinking(unfinished: number): boolean {
-    return this.#rows >= 4 && unfinished <= this.#rows / 2;
+  /**
+   * To how many rows it is worth shrinking when so many are still needed: half of them, or half of that, so that few
+   * programs serve all numbers; not below 8, where a row more costs next to nothing.
+   */
+  worthwhileRows(needed: number): number {
+    let rows = this.#rows;
+    while (rows % 2 === 0 && rows / 2 >= Math.max(8, needed)) rows /= 2;
+    return rows;
   }
 
   /** Goes on with these rows, in this order; a row may be taken more than once. Logits stay those of before until {@link next}. */

@@ -92,9 +92,12 @@ export async function generate(
       signal?.throwIfAborted();
       const unfinished = writing.filter(({ finished }) => !finished);
       if (unfinished.length === 0) break;
-      if (decoder.worthShrinking(unfinished.length)) {
-        decoder.keep(unfinished.map((sequence) => writing.indexOf(sequence)));
-        writing = unfinished;
+      const rows = decoder.worthwhileRows(unfinished.length);
+      if (rows < writing.length) {
+        // Some finished sequences may have to stay to make the number up.
+        const kept = [...unfinished, ...writing.filter(({ finished }) => finished)].slice(0, rows);
+        decoder.keep(kept.map((sequence) => writing.indexOf(sequence)));
+        writing = kept;
       }
       await decoder.next(
         writing.map(({ ids }) => ids.at(-1) ?? 0),

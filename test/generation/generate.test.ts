@@ -54,6 +54,18 @@ for (const family of ["llama_untied", "gpt2"]) {
       assert.deepEqual([...none.responseIds.map(({ length }) => length)], [0, 0, 0, 0, 0]);
     });
 
+    test("a large batch whose sequences end at different times gives what small ones give", async () => {
+      const many = Array.from({ length: 32 }, (_, i) => [1 + i, 2 + i]);
+      const stopTokens = Array.from({ length: 24 }, (_, i) => 3 * i);
+      const large = await generate(programs, model, many, { maxNewTokens: 12, stopTokens }, { seed: 6 });
+      const small = await generate(programs, model, many.slice(0, 4), { maxNewTokens: 12, stopTokens }, { seed: 6 });
+      assert.deepEqual(large.responseIds.slice(0, 4), small.responseIds);
+      for (const [i, logprobs] of large.logprobs.entries()) {
+        const response = [...(large.responseIds[i] ?? [])];
+        if (i % 8 === 0) closeTo(logprobs, await score(many[i] ?? [], response), { abs: 1e-4 }, `sequence ${i}`);
+      }
+    });
+
     test("tokens are told as they are written, and an abort stops between two of them", async () => {
       const told: GeneratedToken[] = [];
       const { responseIds } = await generate(programs, model, prompts, options, {
