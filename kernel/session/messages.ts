@@ -41,7 +41,7 @@ export type ToUser =
 /** U to P. */
 export type FromUser =
   | { readonly type: "ready" }
-  | { readonly type: "done"; readonly id: string; readonly outcome: ExecuteOutcome; readonly children: boolean }
+  | { readonly type: "done"; readonly id: string; readonly outcome: ExecuteOutcome }
   | {
       readonly type: "publish";
       readonly msgType: PublishType;
@@ -66,6 +66,8 @@ export type FromUser =
   | { readonly type: "cdpResult"; readonly seq: number; readonly result?: unknown; readonly error?: string }
   | { readonly type: "cdpEvent"; readonly method: string; readonly params: Json }
   | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
+  /** A synchronous child process has ended: what it wrote to inherited descriptors comes before what follows. */
+  | { readonly type: "inherited" }
   | { readonly type: "exiting"; readonly reason: string };
 
 /** Head of a stream frame. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { fileURLToPath } from "node:url";
-import { FrameDecoder, messageFrame } from "./frames.js";
+import { type Frame, FrameDecoder, messageFrame } from "./frames.js";
 import type {
   CellScript,
   CommMessage,
@@ -22,8 +22,8 @@ const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
 const MAX_CELLS = 5000;
 /** How long a question about runtime values waits for a busy U. */
 const PATIENCE_MS = 250;
-/** Inherited output of a cell's child processes is waited for this long after the last byte. */
-const CHILD_OUTPUT_QUIET_MS = 20;
+/** Inherited output is complete when nothing has come for so long. */
+const INHERITED_QUIET_MS = 3;
 
 /** Start a user process. */
 export function createSession<Parent>(options: SessionOptions<Parent>): Session<Parent> {
@@ -146,6 +146,8 @@ class UserProcess<Parent> {
   #seq = 0;
   #latest: Parent | undefined;
   #lastRaw = 0;
+  readonly #waiting: Frame[] = [];
+  #holding = false;
   #exiting: string | undefined;
   #ending: string | undefined;
   #fatal = "";
@@ -176,10 +178,8 @@ class UserProcess<Parent> {
     toUser.on("error", () => undefined);
     const decoder = new FrameDecoder();
     fromUser.on("data", (chunk: Buffer) => {
-      for (const frame of decoder.push(chunk)) {
-        if (frame.kind === "stream") this.#stream(frame.head as StreamHead, frame.buffers[0]?.toString() ?? "");
-        else this.#receive(frame.head as FromUser, frame.buffers);
-      }
+      this.#waiting.push(...decoder.push(chunk));
+      this.#deliver();
     });
     fromUser.on("error", () => undefined);
     this.#raw("stdout", stdout);
@@ -237,9 +237,31 @@ class UserProcess<Parent> {
     this.#toUser.write(messageFrame(message, buffers));
   }
 
+  /** Hand over frames in order; after a synchronous child, wait until its inherited output has been read. */
+  #deliver(): void {
+    while (!this.#holding) {
+      const frame = this.#waiting.shift();
+      if (!frame) return;
+      if (frame.kind === "stream") this.#stream(frame.head as StreamHead, frame.buffers[0]?.toString() ?? "");
+      else if ((frame.head as FromUser).type === "inherited") {
+        this.#holding = true;
+        const release = (): void => {
+          if (performance.now() - this.#lastRaw < INHERITED_QUIET_MS) {
+            setTimeout(release, 1);
+            return;
+          }
+          this.#holding = false;
+          this.#deliver();
+        };
+        setTimeout(release, 1);
+      } else this.#receive(frame.head as FromUser, frame.buffers);
+    }
+  }
+
   #receive(message: FromUser, buffers: readonly Uint8Array[]): void {
     switch (message.type) {
       case "ready":
+      case "inherited":
         return;
       case "publish":
         this.#events.publish({
@@ -251,7 +273,7 @@ class UserProcess<Parent> {
         } satisfies Publish<Parent>);
         return;
       case "done":
-        void this.#done(message.id, message.outcome, message.children);
+        this.#done(message.id, message.outcome);
         return;
       case "input":
         this.#input(message);
@@ -320,13 +342,9 @@ class UserProcess<Parent> {
     stream.on("error", () => undefined);
   }
 
-  async #done(id: string, outcome: ExecuteOutcome, children: boolean): Promise<void> {
+  #done(id: string, outcome: ExecuteOutcome): void {
     const cell = this.#running.get(id);
     this.#running.delete(id);
-    if (children) {
-      do await new Promise((resolve) => setTimeout(resolve, CHILD_OUTPUT_QUIET_MS));
-      while (performance.now() - this.#lastRaw < CHILD_OUTPUT_QUIET_MS);
-    }
     cell?.settle(outcome);
   }
 

@@ -205,7 +205,7 @@ function edit(code: string, program: Node, options: EditOptions): RewrittenCell 
 interface Scope {
   readonly declared: Set<string>;
   isAsync: boolean;
-  /** Code that runs before the first statement: functions and imports. */
+  /** Code that runs before the first statement: functions. */
   readonly hoisted: string[];
 }
 
@@ -228,7 +228,8 @@ class Edits {
     if (!/^\s*(?:;\s*)?(?:\/\/.*)?(?:\n|$)/.test(this.code.slice(at, at + 200))) this.#shifted = true;
   }
   /** Replace, padding to the same width if the new text is shorter. */
-  replace(start: number, end: number, text: string): void {
+  replace(start: number, end: number, text: string, moved = false): void {
+    if (moved) this.#shifted = true;
     if (start === end) {
       this.before(start, text);
       return;
@@ -372,8 +373,7 @@ function importDeclaration(node: Node, scope: Scope, edits: Edits): void {
     targets.length > 0
       ? `({${targets.join(",")}} = ${namespace ? `(${namespace} = ${call})` : call});`
       : `${namespace ? `${namespace} = ` : ""}${call};`;
-  scope.hoisted.push(target);
-  edits.replace(node.start, node.end, "");
+  edits.replace(node.start, node.end, `;${target}`, true);
 }
 
 /** Everything below: `await` outside functions, `var` in blocks, `import()` and `import.meta` anywhere. */

@@ -3,6 +3,9 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { constants, Script } from "node:vm";
+import { guardBuiltins } from "../user/guards.js";
+import { isMissing, NOTEBOOK_FILE } from "./localModules.js";
+import { forgetChanged } from "./notebookRequire.js";
 
 type Importer = (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
 
@@ -14,10 +17,34 @@ export async function notebookImport(
   options?: ImportCallOptions,
 ): Promise<Record<string, unknown>> {
   const name = String(specifier);
+  guardBuiltins();
   if (isBuiltin(name)) return import(name);
+  forgetChanged();
   const { prepareModules } = await import("./prepare.js");
   prepareModules();
-  return importerFor(process.cwd())(name, options);
+  try {
+    return await importerFor(process.cwd())(name, options);
+  } catch (error) {
+    throw isMissing(error) ? explained(error as Error, name) : error;
+  }
+}
+
+/** Node's "not found" speaks of its own loader; say what the user can do, and where they asked. */
+function explained(error: Error, name: string): Error {
+  const bare = !/^(?:\.{0,2}\/|[a-z]+:)/.test(name);
+  const wanted = new RegExp(
+    `'(?:${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}|[^']*)' imported from .*notebook\\.ts$`,
+  ).test(error.message);
+  if (wanted)
+    error.message = error.message.replace(/ imported from .*notebook\.ts$/, ` imported from ${process.cwd()}`);
+  if (wanted && bare)
+    error.message += `. To install it: %npm add ${name
+      .split("/")
+      .slice(0, name.startsWith("@") ? 2 : 1)
+      .join("/")}`;
+  const { stack = "" } = new Error();
+  error.stack = `${error.name} [${(error as NodeJS.ErrnoException).code}]: ${error.message}\n${stack.split("\n").slice(1).join("\n")}`;
+  return error;
 }
 
 /**
@@ -31,16 +58,24 @@ export async function staticImport(
 ): Promise<Record<string, unknown>> {
   const options = Object.keys(attributes).length > 0 ? ({ with: attributes } as ImportCallOptions) : undefined;
   const module = await notebookImport(specifier, options);
-  for (const name of names) {
-    if (name in module || /^[A-Z]/.test(name)) continue;
-    throw new SyntaxError(`The requested module '${specifier}' does not provide an export named '${name}'`);
+  const missing = names.filter((name) => !(name in module));
+  if (missing.length === 0) return module;
+  // Members of a CommonJS module or of JSON that Node could not see by reading the file.
+  const whole = module.default;
+  const members =
+    typeof whole === "object" || typeof whole === "function" ? (whole as Record<string, unknown> | null) : null;
+  const found: Record<string, unknown> = {};
+  for (const name of missing) {
+    if (members && name in members) found[name] = members[name];
+    else if (/^[A-Z]/.test(name)) found[name] = undefined;
+    else throw new SyntaxError(`The requested module '${specifier}' does not provide an export named '${name}'`);
   }
-  return module;
+  return { ...module, ...found };
 }
 
 /** What `import.meta` is in a cell. */
 export function notebookMeta(): Record<string, unknown> {
-  const file = join(process.cwd(), "notebook.ts");
+  const file = join(process.cwd(), NOTEBOOK_FILE);
   return { url: pathToFileURL(file).href, filename: file, dirname: process.cwd() };
 }
 
@@ -49,7 +84,7 @@ function importerFor(folder: string): Importer {
   let importer = importers.get(folder);
   if (!importer) {
     const script = new Script("(specifier, options) => import(specifier, options)", {
-      filename: join(folder, "notebook.ts"),
+      filename: join(folder, NOTEBOOK_FILE),
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
     importer = script.runInThisContext() as Importer;

@@ -1,6 +1,7 @@
 /** Errors as people want to read them: the cell's number, the user's lines, a code frame, nothing of the kernel. */
 
 import { findSourceMap } from "node:module";
+import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
@@ -201,12 +202,21 @@ function originalPosition(file: string, line: number, column: number): Position 
       : { file, line: found.line, column: found.column + 1 };
   }
   if (file.startsWith("file:")) {
-    const map = findSourceMap(file);
-    const entry = map?.findEntry(line - 1, column - 1);
-    if (entry && "originalLine" in entry)
-      return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+    const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
+    if (entry && "originalLine" in entry && entry.originalLine !== undefined) {
+      return { file: pathOf(file), line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+    }
+    return { file: pathOf(file), line, column };
   }
   return { file, line, column };
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url.replace(/\?v=\d+$/, ""));
+  } catch {
+    return url;
+  }
 }
 
 function frameText(site: NodeJS.CallSite, file: string, position: Position): string {

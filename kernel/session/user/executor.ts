@@ -33,7 +33,7 @@ export function execute(request: Execute): void {
     if (phase === "done") return;
     phase = "done";
     running.delete(request.id);
-    send({ type: "done", id: request.id, outcome, children: work.children });
+    send({ type: "done", id: request.id, outcome });
   };
   const fail = (error: unknown): void => {
     if (phase === "done") return;

@@ -1,8 +1,9 @@
 /** The names that a cell sees beside JavaScript's and Node's own. */
-import { createRequire } from "node:module";
-import { join } from "node:path";
+
+import type { MessagePort } from "node:worker_threads";
 import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
+import { notebookRequire } from "../modules/notebookRequire.js";
 import { display, displayables } from "../rich/display.js";
 import { freeze } from "./bindings.js";
 import { comms } from "./comms.js";
@@ -10,9 +11,10 @@ import { currentWork, ownWork } from "./context.js";
 import { installGuards } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { criticalSection, send } from "./output.js";
+import type { Shared } from "./shared.js";
 
 /** Define them. All may be shadowed by a cell's own declarations. */
-export function installGlobals(): void {
+export function installGlobals(shared: Shared, port: MessagePort): void {
   hidden(RUNTIME, {
     freeze,
     fn: nameFunction,
@@ -35,7 +37,7 @@ export function installGlobals(): void {
     inputAsync(String(text), options?.password === true),
   );
   hidden("Jupyter", Object.freeze({ comms, display, ...displayables }));
-  lazily("require", () => createRequire(join(process.cwd(), "notebook.ts")));
+  lazily("require", notebookRequire);
   Object.defineProperty(globalThis, Symbol.for("Jupyter.abortSignal"), {
     get: () => {
       const work = currentWork();
@@ -48,7 +50,7 @@ export function installGlobals(): void {
     value: criticalSection,
     configurable: true,
   });
-  installGuards();
+  installGuards(shared, port);
   const ending = process as unknown as { reallyExit(code?: number): never };
   const exit = ending.reallyExit;
   ending.reallyExit = (code?: number) => {

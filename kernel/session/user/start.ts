@@ -52,7 +52,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   watchdog.unref();
   installStreams(watchdog);
   watchErrors();
-  installGlobals();
+  installGlobals(memory, port);
   send({ type: "ready" });
 }
 
@@ -66,6 +66,7 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
     case "interrupt":
       Atomics.store(memory.control, slot.seen, message.seq);
       forgetEntered();
+      Atomics.store(memory.control, slot.syncChild, 0);
       interruptCells(message.seq);
       return;
     case "comm":

@@ -20,8 +20,6 @@ export interface Work {
   readonly pending: Set<Promise<unknown>>;
   /** The last expression's value where the cell's function does not return it. */
   marked?: readonly unknown[];
-  /** The cell started a child process: its inherited output may come after the cell's end. */
-  children: boolean;
   /** Pager and input payloads of the reply. */
   readonly payload: Readonly<Record<string, unknown>>[];
 }
@@ -53,7 +51,6 @@ export function newWork(request: {
     interrupted: false,
     running: new Set(),
     pending: new Set(),
-    children: false,
     payload: [],
   };
 }
