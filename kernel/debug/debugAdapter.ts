@@ -616,7 +616,10 @@ export class DebugAdapter {
     const frame = this.#stop?.frames.find(({ id }) => id === frameId) ?? this.#stop?.frames[0];
     if (frame !== undefined)
       return this.#cdp("Debugger.evaluateOnCallFrame", { ...common, callFrameId: frame.frame.callFrameId });
-    return this.#cdp("Runtime.evaluate", { ...common, replMode: true, awaitPromise: true, userGesture: false });
+    return this.#cdp("Runtime.evaluate", {
+      ...common,
+      ...(throwOnSideEffect ? {} : { replMode: true, awaitPromise: true }),
+    });
   }
 
   async #setVariable(

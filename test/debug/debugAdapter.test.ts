@@ -1,0 +1,363 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { type DapEvent, DebugAdapter } from "../../kernel/debug/debugAdapter.js";
+import type { ExecuteOutcome, Session } from "../../kernel/session/handle.js";
+import { createSession } from "../../kernel/session/session.js";
+
+interface Frame {
+  readonly id: number;
+  readonly name: string;
+  readonly line: number;
+  readonly source?: { readonly name: string; readonly path: string };
+}
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+  readonly type?: string;
+  readonly variablesReference: number;
+}
+
+const directory = mkdtempSync(join(tmpdir(), "debug-"));
+let session: Session<object>;
+let adapter: DebugAdapter;
+let events: DapEvent[] = [];
+let wake: (() => void) | undefined;
+let printed = "";
+let seq = 1;
+let count = 0;
+
+/** A request that must succeed; its body. */
+async function ask<Body = Record<string, never>>(command: string, args: object = {}): Promise<Body> {
+  const response = await adapter.request({ seq: seq++, command, arguments: args });
+  assert.ok(response.success, `${command}: ${response.message}`);
+  assert.equal(response.type, "response");
+  assert.equal(response.command, command);
+  return response.body as Body;
+}
+function run(code: string): Promise<ExecuteOutcome> {
+  const executionCount = ++count;
+  return session.execute({
+    id: `m${count}`,
+    code,
+    executionCount,
+    silent: false,
+    storeHistory: true,
+    userExpressions: {},
+    allowStdin: false,
+    parent: {},
+  });
+}
+async function next(event: string): Promise<Record<string, unknown>> {
+  for (const end = performance.now() + 10_000; performance.now() < end; ) {
+    const at = events.findIndex((each) => each.event === event);
+    if (at >= 0) return events.splice(0, at + 1).at(-1)?.body as Record<string, unknown>;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, 200);
+    });
+  }
+  throw new Error(`no event ${event} within 10 s`);
+}
+async function frames(): Promise<readonly Frame[]> {
+  return (await ask<{ stackFrames: Frame[] }>("stackTrace", { threadId: 1 })).stackFrames;
+}
+async function where(): Promise<string> {
+  return (await frames()).map(({ name, source, line }) => `${name} ${source?.name}:${line}`).join(" < ");
+}
+async function variables(scope: string, frame = 0): Promise<Record<string, string>> {
+  const frameId = (await frames())[frame]?.id;
+  const { scopes } = await ask<{ scopes: { name: string; variablesReference: number }[] }>("scopes", { frameId });
+  const variablesReference = scopes.find(({ name }) => name === scope)?.variablesReference;
+  const list = (await ask<{ variables: Variable[] }>("variables", { variablesReference })).variables;
+  return Object.fromEntries(list.map(({ name, value }) => [name, value]));
+}
+async function breakpoints(code: string, list: readonly object[]): Promise<string> {
+  const { sourcePath } = await ask<{ sourcePath: string }>("dumpCell", { code });
+  await ask("setBreakpoints", { source: { path: sourcePath }, breakpoints: list, sourceModified: false });
+  return sourcePath;
+}
+const name = (): string => `Cell In[${count}]`;
+
+describe("debugger", { timeout: 120_000 }, () => {
+  before(async () => {
+    session = createSession<object>({
+      directory,
+      events: {
+        publish: ({ msgType, content }) => {
+          if (msgType === "stream") printed += content.text;
+        },
+        input: () => Promise.reject(new Error("nobody to ask")),
+        exit: () => undefined,
+      },
+    });
+    adapter = new DebugAdapter(session);
+    adapter.onEvent((event) => {
+      events.push(event);
+      wake?.();
+    });
+  });
+  after(async () => {
+    await session.dispose();
+    rmSync(directory, { recursive: true });
+  });
+  afterEach(async () => {
+    await ask("disconnect");
+    events = [];
+    printed = "";
+  });
+
+  test("before it is started: debugInfo, and variables without a stop", async () => {
+    const info = await ask<Record<string, unknown>>("debugInfo");
+    assert.deepEqual(
+      [info.isStarted, info.hashMethod, info.tmpFileSuffix, info.stoppedThreads, info.richRendering],
+      [false, "Murmur2", ".ts", [], true],
+    );
+    await run(
+      "const number = 3; const text = 'a\\'b'; const list = [1, [2]]; const map = new Map([['k', { v: 1 }]]); const odd = { get boom(): never { throw 1 } }; class K { p = 1 }; const k = new K(); let nothing = null; const big = 10n;",
+    );
+    const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");
+    const found = Object.fromEntries(list.map((variable) => [variable.name, variable]));
+    assert.deepEqual(
+      list.map((each) => each.name),
+      ["number", "text", "list", "map", "odd", "K", "k", "nothing", "big"],
+    );
+    assert.equal(found.number?.value, "3");
+    assert.equal(found.text?.value, '"a\'b"');
+    assert.equal(found.odd?.value, "{boom: (...)}");
+    assert.equal(found.k?.value, "K {p: 1}");
+    assert.equal(found.nothing?.value, "null");
+    assert.equal(found.big?.value, "10n");
+    const inner = await ask<{ variables: Variable[] }>("variables", {
+      variablesReference: found.list?.variablesReference,
+    });
+    assert.deepEqual(inner.variables.map((each) => `${each.name}=${each.value}`).slice(0, 2), [
+      "0=1",
+      "1=Array(1) [2]",
+    ]);
+    assert.match(JSON.stringify(await ask("richInspectVariables", { variableName: "number" })), /"text\/plain"/);
+  });
+
+  test("a breakpoint in a function of a cell, then step over, out, and on", async () => {
+    const code =
+      "function add(a: number, b: number) {\n  const c = a + b;\n  return c;\n}\n\nconst sum: number = add(2, 3);\nawait null;\nsum * 2";
+    assert.deepEqual(
+      (await ask<Record<string, unknown>>("initialize", { clientID: "test" })).supportsConditionalBreakpoints,
+      true,
+    );
+    await ask("attach", {});
+    await next("initialized");
+    const path = await breakpoints(code, [{ line: 2 }]);
+    await ask("configurationDone");
+    const running = run(code);
+    const stop = await next("stopped");
+    assert.deepEqual([stop.reason, stop.threadId, stop.allThreadsStopped], ["breakpoint", 1, true]);
+    assert.equal((await frames())[0]?.source?.path, path);
+    assert.equal(await where(), `add ${name()}:2 < ${name()} ${name()}:6`);
+    assert.deepEqual(await variables("Locals"), { a: "2", b: "3", c: "undefined" });
+    assert.deepEqual((await ask<Record<string, unknown>>("debugInfo")).stoppedThreads, [1]);
+    await ask("next", { threadId: 1 });
+    assert.equal((await next("stopped")).reason, "step");
+    assert.equal(await where(), `add ${name()}:3 < ${name()} ${name()}:6`);
+    const [top] = await frames();
+    assert.equal(
+      (await ask<{ result: string }>("evaluate", { expression: "a * 100 + c", frameId: top?.id, context: "repl" }))
+        .result,
+      "205",
+    );
+    await ask("copyToGlobals", { srcVariableName: "c", dstVariableName: "copied", srcFrameId: top?.id });
+    await ask("stepOut", { threadId: 1 });
+    await next("stopped");
+    assert.equal(await where(), `${name()} ${name()}:6`);
+    await ask("next", { threadId: 1 });
+    await next("stopped");
+    await ask("next", { threadId: 1 });
+    await next("stopped");
+    assert.equal(await where(), `${name()} ${name()}:8`, "over an await");
+    assert.equal((await variables("Locals")).sum, "5", "variables of the cell are its frame's locals");
+    await ask("continue", { threadId: 1 });
+    assert.equal((await running).status, "ok");
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "copied", context: "repl" })).result, "5");
+  });
+
+  test("debugInfo remembers breakpoints, and a changed list replaces the old one", async () => {
+    await ask("attach");
+    const code = "let q = 1;\n\n// only a comment\nq = 2;";
+    const { sourcePath } = await ask<{ sourcePath: string }>("dumpCell", { code });
+    const set = (lines: readonly number[]) =>
+      ask<{ breakpoints: { verified: boolean; line: number }[] }>("setBreakpoints", {
+        source: { path: sourcePath },
+        breakpoints: lines.map((line) => ({ line })),
+      });
+    assert.deepEqual(
+      (await set([1, 3])).breakpoints.map(({ verified, line }) => [verified, line]),
+      [
+        [true, 1],
+        [true, 4],
+      ],
+    );
+    assert.deepEqual((await ask<Record<string, unknown>>("debugInfo")).breakpoints, [
+      { source: sourcePath, breakpoints: [{ line: 1 }, { line: 4 }] },
+    ]);
+    assert.equal((await ask<{ content: string }>("source", { source: { path: sourcePath } })).content, code);
+    await set([4]);
+    const running = run(code);
+    await next("stopped");
+    assert.equal(await where(), `${name()} ${name()}:4`);
+    await set([]);
+    await ask("continue");
+    await running;
+    assert.deepEqual((await ask<Record<string, unknown>>("debugInfo")).breakpoints, []);
+    assert.equal((await run(code)).status, "ok");
+  });
+
+  test("conditions, hit counts and log points", async () => {
+    await ask("attach");
+    const code = "let total = 0;\nfor (let i = 0; i < 10; i++) {\n  total += i;\n  total += 0;\n  total -= 0;\n}";
+    await breakpoints(code, [
+      { line: 3, condition: "i === 7" },
+      { line: 4, hitCondition: "9" },
+      { line: 5, logMessage: "i is {i} `and` {total + 0}" },
+    ]);
+    const running = run(code);
+    await next("stopped");
+    assert.deepEqual([await where(), (await variables("Locals")).i], [`${name()} ${name()}:3`, "7"]);
+    await ask("continue");
+    await next("stopped");
+    assert.deepEqual([await where(), (await variables("Locals")).i], [`${name()} ${name()}:4`, "8"]);
+    await ask("continue");
+    await next("stopped");
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+    assert.match(printed, /^i is 0 `and` 0\ni is 1 `and` 1\n/);
+  });
+
+  test("a breakpoint in a local file, in TypeScript lines", async () => {
+    const path = join(directory, "local.ts");
+    writeFileSync(
+      path,
+      "export interface Q {\n  a: number;\n}\n\nexport function triple(n: number): number {\n  const k: number = 3;\n  return k * n;\n}\n",
+    );
+    await ask("attach");
+    await ask("setBreakpoints", { source: { path }, breakpoints: [{ line: 7 }] });
+    const running = run("import { triple } from './local.ts';\ntriple(4)");
+    await next("stopped");
+    assert.equal(await where(), `triple local.ts:7 < ${name()} ${name()}:2`);
+    assert.deepEqual(await variables("Locals"), { n: "4", k: "3" });
+    await ask("continue");
+    await running;
+    const again = run("triple(5)");
+    await next("stopped");
+    assert.equal(await where(), `triple local.ts:7 < ${name()} ${name()}:1`);
+    await ask("continue");
+    await again;
+    const { modules } = await ask<{ modules: { path: string }[] }>("modules");
+    assert.ok(modules.some((module) => module.path === path));
+  });
+
+  test("exceptions: uncaught by the user's code, or all", async () => {
+    await ask("attach");
+    await ask("setExceptionBreakpoints", { filters: ["uncaught"] });
+    const code =
+      "try { throw new Error('caught') } catch {}\nfunction bad() {\n  throw new RangeError('out');\n}\nbad()";
+    const running = run(code);
+    const stop = await next("stopped");
+    assert.deepEqual([stop.reason, stop.text], ["exception", "RangeError: out"]);
+    assert.equal(await where(), `bad ${name()}:3 < ${name()} ${name()}:5`);
+    assert.equal((await ask<{ exceptionId: string }>("exceptionInfo")).exceptionId, "RangeError");
+    await ask("continue");
+    assert.equal((await running).status, "error");
+    await ask("setExceptionBreakpoints", { filters: ["raised"] });
+    const other = run("try { throw new Error('caught') } catch {}");
+    assert.equal((await next("stopped")).text, "Error: caught");
+    await ask("continue");
+    assert.equal((await other).status, "ok");
+  });
+
+  test("pause in an endless loop, and an interrupt while stopped", async () => {
+    await ask("attach");
+    const running = run("let turns = 0;\nwhile (true) {\n  turns++;\n}");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await ask("pause", { threadId: 1 });
+    assert.equal((await next("stopped")).reason, "pause");
+    assert.match(await where(), /Cell In\[\d+\]:[23]$/);
+    await session.interrupt();
+    assert.equal((await running).status, "error");
+    assert.equal((await run("1")).status, "ok");
+  });
+
+  test("stepping in goes to the user's functions, never into Node or the kernel", async () => {
+    await ask("attach");
+    const code =
+      "function inner(x: number) {\n  return x + 1;\n}\ndebugger;\nconsole.log('x');\nconst s = JSON.stringify({ a: inner(1) });\ns";
+    const running = run(code);
+    await next("stopped");
+    const seen: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      seen.push((await frames()).map(({ line }) => line).join("<"));
+      await ask("stepIn", { threadId: 1 });
+      await next("stopped");
+    }
+    assert.deepEqual(seen, ["4", "5", "6", "2<6", "6"]);
+    await ask("continue");
+    await running;
+  });
+
+  test("long arrays come in pieces", async () => {
+    await run("const long = Array.from({ length: 25_000 }, (_, i) => i); const floats = new Float32Array(300);");
+    const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");
+    const reference = (wanted: string) => list.find((variable) => variable.name === wanted)?.variablesReference;
+    const pieces = (await ask<{ variables: Variable[] }>("variables", { variablesReference: reference("long") }))
+      .variables;
+    assert.deepEqual(
+      pieces.map((piece) => piece.name),
+      ["[0…9999]", "[10000…19999]", "[20000…24999]"],
+    );
+    const inner = (
+      await ask<{ variables: Variable[] }>("variables", { variablesReference: pieces[2]?.variablesReference })
+    ).variables;
+    assert.equal(inner.length, 50);
+    const elements = (
+      await ask<{ variables: Variable[] }>("variables", { variablesReference: inner[0]?.variablesReference })
+    ).variables;
+    assert.deepEqual([elements.length, elements[0]?.name, elements[0]?.value], [100, "20000", "20000"]);
+    assert.equal(
+      (await ask<{ variables: Variable[] }>("variables", { variablesReference: reference("floats") })).variables.length,
+      3,
+    );
+  });
+
+  test("variables can be assigned", async () => {
+    await run("let mutable = 1; const holder = { inside: 'a' };");
+    const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");
+    const holder = list.find((variable) => variable.name === "holder");
+    assert.equal(
+      (
+        await ask<{ value: string }>("setVariable", {
+          variablesReference: holder?.variablesReference,
+          name: "inside",
+          value: "'b' + 1",
+        })
+      ).value,
+      "'b1'",
+    );
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "holder.inside" })).result, "'b1'");
+  });
+
+  test("what cannot be is said, and nothing breaks", async () => {
+    const say = async (command: string, args: object = {}) => {
+      const response = await adapter.request({ seq: seq++, command, arguments: args });
+      assert.equal(response.success, false, command);
+      return response.message ?? "";
+    };
+    assert.match(await say("noSuchThing"), /does not know the command "noSuchThing"/);
+    assert.match(await say("scopes", { frameId: 99 }), /not stopped/);
+    assert.match(await say("variables", { variablesReference: 99_999 }), /99999 is not known/);
+    assert.match(await say("evaluate", { expression: "noSuchName" }), /noSuchName is not defined/);
+    assert.match(await say("dumpCell", {}), /code is missing; expected a string/);
+    assert.match(await say("source", { source: { path: "/no/such/file.ts" } }), /no source \/no\/such\/file.ts/);
+    assert.match(await say("richInspectVariables", { variableName: "noSuchName" }), /no value/);
+  });
+});
