@@ -147,9 +147,20 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       return { status: "ok" };
     },
     debug_request: async ({ content, message }) => {
-      const adapter = await this.#debugAdapter();
       this.#debugging = message.header;
-      return adapter.request(content);
+      try {
+        return await (await this.#debugAdapter()).request(content);
+      } catch (error) {
+        const { seq, command } = content;
+        return {
+          type: "response",
+          seq: 0,
+          request_seq: seq,
+          success: false,
+          command,
+          message: (error as Error).message,
+        };
+      }
     },
     create_subshell_request: () => ({ status: "ok", subshell_id: this.#subshells.create() }),
     delete_subshell_request: ({ content }) => {
