@@ -35,7 +35,7 @@ export function kernelInfo(): Reply<"kernel_info_request"> {
 }
 
 /** Whether front ends may show their debugger. */
-export const debuggerWorks = false;
+export const debuggerWorks = true;
 
 /** What the kernel's processes take of the machine, as ipykernel's usage_reply. */
 export function usage(session: number | undefined): Reply<"usage_request"> {

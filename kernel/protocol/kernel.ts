@@ -1,12 +1,13 @@
+import type { DebugAdapter } from "../debug/debugAdapter.js";
 import type { ExecuteOutcome, Publish, Session, SessionEvents, SessionExit } from "../session/handle.js";
 import type { Connection, Failure, Header, Message, Reply, RequestContents, RequestType } from "../wire/messages.js";
-import type { KernelSockets, Outgoing, SocketListener } from "../wire/sockets.js";
+import type { KernelSockets, SocketListener } from "../wire/sockets.js";
 import { CommRegistry } from "./comms.js";
-import type { DebugAdapter } from "./debugging.js";
 import type { ExecutionQueue } from "./executions.js";
 import type { History } from "./history.js";
 import { kernelInfo, usage } from "./identity.js";
-import { completeReply, inspectReply, type LanguageAnswers } from "./languageAnswers.js";
+import { completeReply, inspectReply } from "./languageAnswers.js";
+import type { LanguageHost } from "./languageHost.js";
 import { Publisher } from "./publisher.js";
 import { Questions } from "./questions.js";
 import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js";
@@ -26,10 +27,8 @@ export type Handler<Type extends RequestType> = (request: Request<Type>) => Repl
 export interface KernelParts {
   readonly connection: Connection;
   readonly history: History;
-  readonly language: () => Promise<LanguageAnswers>;
+  readonly language: LanguageHost;
   readonly debugAdapter: () => Promise<DebugAdapter>;
-  /** A cell has run well; its declarations are there from now on. */
-  readonly onCell: (code: string, executionCount: number, parent: Header) => void;
   /** The user process died with all its variables. */
   readonly onSessionLost: () => void;
   /** Ends the process, after what was said has left it. */
@@ -127,9 +126,9 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
 
   readonly #handlers: { readonly [Type in RequestType]: Handler<Type> } = {
     execute_request: (request) => this.#execute(request),
-    complete_request: async ({ content }) => completeReply(content, await this.#parts.language()),
-    inspect_request: async ({ content }) => inspectReply(content, await this.#parts.language()),
-    is_complete_request: async ({ content }) => (await this.#parts.language()).isComplete(content.code),
+    complete_request: async ({ content }) => completeReply(content, await this.#parts.language.answers()),
+    inspect_request: async ({ content }) => inspectReply(content, await this.#parts.language.answers()),
+    is_complete_request: async ({ content }) => (await this.#parts.language.answers()).isComplete(content.code),
     history_request: ({ content }) => ({ status: "ok", history: this.#parts.history.query(content) }),
     comm_info_request: ({ content }) => ({ status: "ok", comms: this.#comms.info(content.targetName) }),
     kernel_info_request: () => kernelInfo(),
@@ -149,7 +148,8 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     debug_request: async ({ content, message }) => {
       this.#debugging = message.header;
       try {
-        return await (await this.#debugAdapter()).request(content);
+        const adapter = await this.#debugAdapter();
+        return { ...(await adapter.request(content)), type: "response" };
       } catch (error) {
         const { seq, command } = content;
         return {
@@ -236,6 +236,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       this.#publisher.publish({ type: "execute_input", content: { code, execution_count: executionCount }, parent });
     if (storeHistory) this.#parts.history.input(executionCount, code);
     const { cellId } = message.metadata;
+    if (storeHistory) {
+      const named = typeof cellId === "string";
+      const refusal = await this.#parts.language.before({ code, executionCount, parent, named });
+      if (refusal) {
+        this.#publisher.publish({ type: "error", content: refusal, parent });
+        return { status: "error", execution_count: executionCount, ...refusal };
+      }
+    }
     this.#clients.set(parent.msg_id, message.identities);
     const outcome = await this.#required("session").execute({
       id: parent.msg_id,
@@ -250,7 +258,6 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     });
     this.#clients.delete(parent.msg_id);
     this.#questions.withdraw(parent.msg_id);
-    if (storeHistory && outcome.status === "ok") this.#parts.onCell(code, executionCount, parent);
     return this.#outcomeReply(outcome, executionCount, parent, silent);
   }
 
@@ -340,9 +347,13 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     this.#parts.onSessionLost();
   }
 
-  /** Broadcasts something that belongs to a cell which may have ended. */
-  say(outgoing: Outgoing): void {
-    this.#publisher.publish(outgoing);
+  diagnosticsMode(mode: "off" | "warn" | "strict"): void {
+    this.#parts.language.mode = mode;
+  }
+
+  /** Shows text on stderr under a cell, which may have ended. */
+  say(text: string, parent: Header): void {
+    this.#publisher.stream("stderr", text, parent);
   }
 
   #required(part: "session"): Session<Header>;

@@ -1,9 +1,10 @@
+import type { DebugAdapter } from "../debug/debugAdapter.js";
 import { createSession } from "../session/session.js";
 import { Codec } from "../wire/codec.js";
 import { readConnection } from "../wire/connection.js";
 import { historyFolder, openHistory } from "./history.js";
 import { Kernel } from "./kernel.js";
-import { runtimeAnswers } from "./runtimeAnswers.js";
+import { LanguageHost } from "./languageHost.js";
 
 /**
  * Runs a kernel for a connection file until it is told to end, or until the process that started it ends.
@@ -15,13 +16,25 @@ export async function runKernel(connectionFile: string): Promise<void> {
   const codec = new Codec(connection.key, connection.signature_scheme);
   const log = (line: string) => process.stderr.write(`[policyscope] ${line}\n`);
   let closeSockets = async () => {};
+  let adapter: DebugAdapter | undefined;
+  const language = new LanguageHost(
+    () => session,
+    (text, parent) => kernel.say(text, parent),
+    log,
+  );
   const kernel = new Kernel({
     connection,
     history: openHistory(historyFolder(), log),
-    language: async () => runtimeAnswers(session),
-    debugAdapter: () => Promise.reject(new Error("this kernel has no debugger")),
-    onCell: () => {},
-    onSessionLost: () => {},
+    language,
+    debugAdapter: async () => {
+      const { DebugAdapter } = await import("../debug/debugAdapter.js");
+      adapter = new DebugAdapter(session);
+      return adapter;
+    },
+    onSessionLost: () => {
+      language.reset();
+      void adapter?.sessionLost();
+    },
     exit: async () => {
       await closeSockets();
       // The addon's thread still carries what was sent to the network.
@@ -39,10 +52,15 @@ export async function runKernel(connectionFile: string): Promise<void> {
   );
   leaveWithParent(() => void kernel.leave());
 
-  const { KernelSockets } = await import("../wire/sockets.js");
-  const sockets = await KernelSockets.bind(connection, codec, kernel);
-  closeSockets = () => sockets.close();
-  kernel.start(sockets, session);
+  try {
+    const { KernelSockets } = await import("../wire/sockets.js");
+    const sockets = await KernelSockets.bind(connection, codec, kernel);
+    closeSockets = () => sockets.close();
+    kernel.start(sockets, session);
+  } catch (error) {
+    await session.dispose();
+    throw error;
+  }
 }
 
 /** A kernel whose front end was killed has nobody left to talk to. */

@@ -111,7 +111,7 @@ describe("programs of others run the kernel", { timeout: 300_000 }, () => {
   });
 
   judge("nbconvert --execute writes a page", (env) => {
-    const path = notebook("page.ipynb", ["const answer: number = 6 * 7;\n`the answer is ${answer}`"]);
+    const path = notebook("page.ipynb", ['const answer: number = 6 * 7;\n"the answer is " + answer']);
     const { status, text, stdout } = run(env.program("jupyter"), [
       "nbconvert",
       "--execute",

@@ -72,18 +72,20 @@ export async function startKernel({
   };
 }
 
-/** The text a cell wrote to a stream. */
-export function streamText(messages: readonly Message[], name: "stdout" | "stderr" = "stdout"): string {
-  return messages
-    .filter(({ header, content }) => header.msg_type === "stream" && content.name === name)
-    .map(({ content }) => content.text)
-    .join("");
+function withoutColour<Text extends string | undefined>(text: Text): Text | string {
+  return text?.replace(/\u001b\[[\d;]*m/g, "") as Text;
 }
 
-/** The `text/plain` of a cell's result, or undefined. */
+/** The text a cell wrote to a stream, without colours. */
+export function streamText(messages: readonly Message[], name: "stdout" | "stderr" = "stdout"): string {
+  const streams = messages.filter(({ header, content }) => header.msg_type === "stream" && content.name === name);
+  return withoutColour(streams.map(({ content }) => content.text).join(""));
+}
+
+/** The `text/plain` of a cell's result without colours, or undefined. */
 export function resultText(messages: readonly Message[]): string | undefined {
   const result = messages.find(({ header }) => header.msg_type === "execute_result");
-  return (result?.content.data as Record<string, string> | undefined)?.["text/plain"];
+  return withoutColour((result?.content.data as Record<string, string> | undefined)?.["text/plain"]);
 }
 
 export function typesOf(messages: readonly Message[]): string[] {
