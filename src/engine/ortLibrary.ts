@@ -142,8 +142,17 @@ interface NativeFunction {
   async(...args: (NativeArgument | ((error: unknown, result: unknown) => void))[]): void;
 }
 
+/** A library is unloaded when its handle is collected, whatever addresses into it are still known. */
+const handles: object[] = [];
+
+/** Native code on another thread runs on a stack of this size; onnxruntime walks deep graphs recursively. */
+const STACK_BYTES = 16 * 1024 * 1024;
+
 function load(path: string): OrtLibrary {
-  const base: unknown = koffi.load(path).func("void *OrtGetApiBase()")();
+  koffi.config({ async_stack_size: STACK_BYTES, resident_async_pools: 1 });
+  const handle = koffi.load(path);
+  handles.push(handle);
+  const base: unknown = handle.func("void *OrtGetApiBase()")();
   const [getApi, getVersion] = pointers(base, 2);
   const table: unknown = koffi.decode(getApi, koffi.proto("void *OrtGetApi(uint32_t version)"))(API_VERSION);
   const version: unknown = koffi.decode(getVersion, koffi.proto("const char *OrtGetVersion()"))();
