@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Gpt2Config, LlamaConfig, ModelConfig, ModelKind, RopeScaling } from "../nn/config.js";
+import type { Gpt2Config, LlamaConfig, ModelConfig, ModelKind, NeoxConfig, RopeScaling } from "../nn/config.js";
 
 /** A config.json, read: the shape of the network, what stands on top of it, and the ids it names. */
 export interface ParsedConfig {
@@ -82,6 +82,17 @@ const commonSchema = z.looseObject({
     .transform((id) => (id != null && id >= 0 ? id : null)),
 });
 
+const activationSchema = z.enum(["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu", "silu", "swish"]);
+const activations = {
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  relu: "relu",
+  silu: "silu",
+  swish: "silu",
+} as const;
+
 const gpt2Schema = z.looseObject({
   vocab_size: size,
   n_embd: size,
@@ -90,7 +101,7 @@ const gpt2Schema = z.looseObject({
   n_positions: size,
   n_inner: size.nullish(),
   layer_norm_epsilon: epsilon.default(1e-5),
-  activation_function: z.enum(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"]).default("gelu_new"),
+  activation_function: activationSchema.default("gelu_new"),
   scale_attn_weights: z.boolean().default(true),
   scale_attn_by_inverse_layer_idx: z.boolean().default(false),
   add_cross_attention: z.literal(false).default(false),
@@ -99,14 +110,6 @@ const gpt2Schema = z.looseObject({
 
 function gpt2(json: unknown, where: string): Gpt2Config {
   const c = read(gpt2Schema, json, where);
-  const activation = {
-    gelu: "gelu",
-    gelu_new: "gelu_tanh",
-    gelu_pytorch_tanh: "gelu_tanh",
-    relu: "relu",
-    silu: "silu",
-    swish: "silu",
-  } as const;
   divides(where, "n_head", c.n_head, "n_embd", c.n_embd);
   return {
     modelType: "gpt2",
@@ -117,7 +120,7 @@ function gpt2(json: unknown, where: string): Gpt2Config {
     maxPositions: c.n_positions,
     intermediateSize: c.n_inner ?? 4 * c.n_embd,
     layerNormEpsilon: c.layer_norm_epsilon,
-    activation: activation[c.activation_function],
+    activation: activations[c.activation_function],
     scaleAttention: c.scale_attn_weights,
     scaleAttentionByLayer: c.scale_attn_by_inverse_layer_idx,
     tieWordEmbeddings: c.tie_word_embeddings,
@@ -189,6 +192,56 @@ function llama(json: unknown, where: string, modelType: string): LlamaConfig {
   };
 }
 
+const neoxSchema = z.looseObject({
+  vocab_size: size,
+  hidden_size: size,
+  num_hidden_layers: size.max(1000),
+  num_attention_heads: size,
+  intermediate_size: size,
+  max_position_embeddings: size,
+  layer_norm_eps: epsilon.default(1e-5),
+  hidden_act: activationSchema.default("gelu"),
+  rotary_pct: z.number().min(0).max(1).nullish(),
+  rotary_emb_base: z.number().positive().nullish(),
+  rope_theta: z.number().positive().nullish(),
+  rope_scaling: ropeSchema.nullish(),
+  rope_parameters: ropeSchema.extend({ partial_rotary_factor: z.number().min(0).max(1).optional() }).nullish(),
+  attention_bias: z.boolean().default(true),
+  use_parallel_residual: z.boolean().default(true),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+function neox(json: unknown, where: string): NeoxConfig {
+  const c = read(neoxSchema, json, where);
+  divides(where, "num_attention_heads", c.num_attention_heads, "hidden_size", c.hidden_size);
+  const headDim = c.hidden_size / c.num_attention_heads;
+  const rotaryDim = Math.floor(headDim * (c.rope_parameters?.partial_rotary_factor ?? c.rotary_pct ?? 0.25));
+  if (rotaryDim < 2 || rotaryDim % 2 !== 0) {
+    throw new Error(
+      `${where}: ${rotaryDim} of ${headDim} dimensions of a head are rotated; it must be an even number.`,
+    );
+  }
+  return {
+    modelType: "gpt_neox",
+    vocabSize: c.vocab_size,
+    hiddenSize: c.hidden_size,
+    numLayers: c.num_hidden_layers,
+    numHeads: c.num_attention_heads,
+    maxPositions: c.max_position_embeddings,
+    intermediateSize: c.intermediate_size,
+    numKeyValueHeads: c.num_attention_heads,
+    headDim,
+    rotaryDim,
+    ropeTheta: c.rope_parameters?.rope_theta ?? c.rope_theta ?? c.rotary_emb_base ?? 10000,
+    ropeScaling: ropeScaling(c.rope_parameters ?? c.rope_scaling ?? undefined, where),
+    layerNormEpsilon: c.layer_norm_eps,
+    activation: activations[c.hidden_act],
+    attentionBias: c.attention_bias,
+    parallelResidual: c.use_parallel_residual,
+    tieWordEmbeddings: c.tie_word_embeddings,
+  };
+}
+
 function ropeScaling(rope: z.infer<typeof ropeSchema> | undefined, where: string): RopeScaling | undefined {
   const type = rope?.rope_type ?? rope?.type ?? "default";
   if (!rope || type === "default") return undefined;
@@ -220,4 +273,5 @@ const families = new Map<string, (json: unknown, where: string, modelType: strin
   ["mistral", llama],
   ["qwen2", llama],
   ["qwen3", llama],
+  ["gpt_neox", neox],
 ]);

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { type ModelConfig, type ModelKind, parameterShapes, valueHeadShapes } from "../nn/config.js";
+import { bodyPrefix, type ModelConfig, type ModelKind, parameterShapes, valueHeadShapes } from "../nn/config.js";
 import type { Tensor } from "../tensor.js";
 import { parseConfig, read } from "./config.js";
 import { openGguf } from "./gguf.js";
@@ -134,7 +134,7 @@ async function readJson(file: string): Promise<Readonly<Record<string, unknown>>
 }
 
 /** Tensors that files of these families hold and that no computation needs. */
-const harmless = /rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$/;
+const harmless = /rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$/;
 
 async function readFolderParams(
   folder: string,
@@ -142,7 +142,7 @@ async function readFolderParams(
   kind: ModelKind,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, Tensor<"float32">>> {
-  const base = config.modelType === "gpt2" ? "transformer." : "model.";
+  const base = bodyPrefix(config);
   const wanted = new Set([...parameterShapes(config, kind).keys(), ...valueHeadShapes(config).keys()]);
   // Checkpoints of the bare transformer (the original GPT-2's are) leave its prefix out.
   const ours = (name: string) => (wanted.has(name) || !wanted.has(base + name) ? name : base + name);
@@ -151,7 +151,7 @@ async function readFolderParams(
     const path = join(folder, file);
     const { shapes } = await readSafetensorsHeader(path);
     const superfluous = [...shapes.keys()].find(
-      (name) => !wanted.has(ours(name)) && !harmless.test(name) && name !== "lm_head.weight" && name !== "score.weight",
+      (name) => !wanted.has(ours(name)) && !harmless.test(name) && !otherHeads.has(name),
     );
     if (superfluous !== undefined) {
       throw new Error(
@@ -164,6 +164,9 @@ async function readFolderParams(
   }
   return params;
 }
+
+/** Heads that a file may hold beside, or tied to, the one that is used. */
+const otherHeads = new Set(["lm_head.weight", "embed_out.weight", "score.weight"]);
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 

@@ -54,8 +54,34 @@ export interface LlamaConfig {
   readonly tieWordEmbeddings: boolean;
 }
 
+/** GPT-NeoX (Pythia): rotary positions on part of each head, attention and MLP side by side, an untied head. */
+export interface NeoxConfig {
+  readonly modelType: "gpt_neox";
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  /** Longest sequence the model was made for. */
+  readonly maxPositions: number;
+  readonly intermediateSize: number;
+  /** As many as `numHeads`. */
+  readonly numKeyValueHeads: number;
+  readonly headDim: number;
+  /** Dimensions of each head that are rotated, the first ones; even. */
+  readonly rotaryDim: number;
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling | undefined;
+  readonly layerNormEpsilon: number;
+  readonly activation: Gpt2Config["activation"];
+  /** The projections of attention have a bias. */
+  readonly attentionBias: boolean;
+  /** Attention and MLP both read the layer's input; otherwise one after the other. */
+  readonly parallelResidual: boolean;
+  readonly tieWordEmbeddings: boolean;
+}
+
 /** The shape of a transformer: what its weights are called, and how they are used. */
-export type ModelConfig = Gpt2Config | LlamaConfig;
+export type ModelConfig = Gpt2Config | LlamaConfig | NeoxConfig;
 
 /** What stands on top of the transformer: a language model's head, or one score per token (a reward model). */
 export type ModelKind = "causal-lm" | "reward";
@@ -65,20 +91,31 @@ export type ModelKind = "causal-lm" | "reward";
  * The tied head of a causal model is not listed: it is the embedding.
  */
 export function parameterShapes(config: ModelConfig, kind: ModelKind = "causal-lm"): Map<string, readonly number[]> {
-  const shapes = config.modelType === "gpt2" ? gpt2Shapes(config) : llamaShapes(config);
+  const shapes = bodyShapes(config);
   if (kind === "reward") shapes.set("score.weight", [1, config.hiddenSize]);
-  else if (!config.tieWordEmbeddings) shapes.set("lm_head.weight", [config.vocabSize, config.hiddenSize]);
+  else if (!config.tieWordEmbeddings) shapes.set(headName(config), [config.vocabSize, config.hiddenSize]);
   return shapes;
 }
 
 /** The name of the parameter that maps hidden states to logits. */
 export function headName(config: ModelConfig): string {
-  return config.tieWordEmbeddings ? embeddingName(config) : "lm_head.weight";
+  if (config.tieWordEmbeddings) return embeddingName(config);
+  return config.modelType === "gpt_neox" ? "embed_out.weight" : "lm_head.weight";
 }
 
 /** The name of the token embedding `[V, D]`. */
 export function embeddingName(config: ModelConfig): string {
-  return config.modelType === "gpt2" ? "transformer.wte.weight" : "model.embed_tokens.weight";
+  const names = { gpt2: "wte.weight", gpt_neox: "embed_in.weight" };
+  const { modelType } = config;
+  return (
+    bodyPrefix(config) + (modelType === "gpt2" || modelType === "gpt_neox" ? names[modelType] : "embed_tokens.weight")
+  );
+}
+
+/** What the names of all parameters below the head begin with. */
+export function bodyPrefix(config: ModelConfig): string {
+  const { modelType } = config;
+  return modelType === "gpt2" ? "transformer." : modelType === "gpt_neox" ? "gpt_neox." : "model.";
 }
 
 /** Names and shapes of the value head, as TRL has them. */
@@ -87,6 +124,11 @@ export function valueHeadShapes(config: ModelConfig): Map<string, readonly numbe
     ["v_head.summary.weight", [1, config.hiddenSize]],
     ["v_head.summary.bias", [1]],
   ]);
+}
+
+function bodyShapes(config: ModelConfig): Map<string, readonly number[]> {
+  if (config.modelType === "gpt2") return gpt2Shapes(config);
+  return config.modelType === "gpt_neox" ? neoxShapes(config) : llamaShapes(config);
 }
 
 function gpt2Shapes(config: Gpt2Config): Map<string, readonly number[]> {
@@ -130,4 +172,24 @@ function llamaShapes(config: LlamaConfig): Map<string, readonly number[]> {
     shapes.set(`${l}input_layernorm.weight`, [d]).set(`${l}post_attention_layernorm.weight`, [d]);
   }
   return shapes.set("model.norm.weight", [d]);
+}
+
+function neoxShapes(config: NeoxConfig): Map<string, readonly number[]> {
+  const { hiddenSize: d, intermediateSize: m } = config;
+  const shapes = new Map<string, readonly number[]>([["gpt_neox.embed_in.weight", [config.vocabSize, d]]]);
+  const linear = (name: string, output: number, input: number, bias = true) => {
+    shapes.set(`${name}.weight`, [output, input]);
+    if (bias) shapes.set(`${name}.bias`, [output]);
+  };
+  const norm = (name: string) => shapes.set(`${name}.weight`, [d]).set(`${name}.bias`, [d]);
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    const l = `gpt_neox.layers.${layer}.`;
+    norm(`${l}input_layernorm`);
+    norm(`${l}post_attention_layernorm`);
+    linear(`${l}attention.query_key_value`, 3 * d, d, config.attentionBias);
+    linear(`${l}attention.dense`, d, d, config.attentionBias);
+    linear(`${l}mlp.dense_h_to_4h`, m, d);
+    linear(`${l}mlp.dense_4h_to_h`, d, m);
+  }
+  return norm("gpt_neox.final_layer_norm");
 }

@@ -33,6 +33,7 @@ import {
   type LlamaConfig,
   type ModelConfig,
   type ModelKind,
+  type NeoxConfig,
   parameterShapes,
   valueHeadShapes,
 } from "./config.js";
@@ -98,7 +99,9 @@ export function transformer(
   inputs: TransformerInputs,
   options: TransformerOptions = {},
 ): TransformerOutputs {
-  return config.modelType === "gpt2" ? gpt2(config, weights, inputs, options) : llama(config, weights, inputs, options);
+  if (config.modelType === "gpt2") return gpt2(config, weights, inputs, options);
+  if (config.modelType === "gpt_neox") return neox(config, weights, inputs, options);
+  return llama(config, weights, inputs, options);
 }
 
 /** Declares the cache of P slots as inputs `past.<layer>.keys` and `past.<layer>.values`. */
@@ -146,7 +149,7 @@ function llama(config: LlamaConfig, weights: Weights, inputs: TransformerInputs,
   const embeddings = embed(config, weights, inputs, options);
   const [batch = 1, length = 1] = embeddings.shape;
   const mask = attentionBias(inputs.attentionMask, length);
-  const { cosines, sines } = rotaryTables(config, inputs.positionIds);
+  const { cosines, sines } = rotaryTables(config, config.headDim, inputs.positionIds);
   const { headDim, numHeads, numKeyValueHeads } = config;
   const norm = (x: Value, name: string) => rmsNormalization(x, weights(`${name}.weight`), config.rmsNormEpsilon);
   const linear = (x: Value, name: string, bias: boolean) => {
@@ -176,6 +179,41 @@ function llama(config: LlamaConfig, weights: Weights, inputs: TransformerInputs,
     x = add(x, linear(mul(gate, up), `${block}.mlp.down_proj`, config.mlpBias));
   }
   return { hidden: norm(x, "model.norm"), presents, embeddings };
+}
+
+function neox(config: NeoxConfig, weights: Weights, inputs: TransformerInputs, options: TransformerOptions) {
+  const embeddings = embed(config, weights, inputs, options);
+  const [batch = 1, length = 1] = embeddings.shape;
+  const mask = attentionBias(inputs.attentionMask, length);
+  const { headDim, numHeads, rotaryDim } = config;
+  const { cosines, sines } = rotaryTables(config, rotaryDim, inputs.positionIds);
+  const norm = (x: Value, name: string) =>
+    layerNormalization(x, weights(`${name}.weight`), weights(`${name}.bias`), config.layerNormEpsilon);
+  const linear = (x: Value, name: string, bias = true) => {
+    const y = product(x, weights(`${name}.weight`));
+    return bias ? add(y, weights(`${name}.bias`)) : y;
+  };
+  const rotate = (x: Value) =>
+    rotaryDim === headDim
+      ? rotaryEmbedding(x, cosines, sines)
+      : concat([rotaryEmbedding(slice(x, -1, 0, rotaryDim), cosines, sines), slice(x, -1, rotaryDim)], -1);
+  const presents: KeyValues[] = [];
+  let x = embeddings;
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    const block = `gpt_neox.layers.${layer}`;
+    const qkv = linear(norm(x, `${block}.input_layernorm`), `${block}.attention.query_key_value`, config.attentionBias);
+    // The rows of the fused projection go head by head: q, k and v of the first, of the second, ...
+    const heads = transpose(reshape(qkv, [batch, length, numHeads, 3 * headDim]), [0, 2, 1, 3]);
+    const [q, k, v] = split(heads, [headDim, headDim, headDim], -1) as [Value, Value, Value];
+    const fresh = { keys: rotate(k), values: v };
+    presents.push(fresh);
+    const attended = attention(rotate(q), fresh, mask, 1 / Math.sqrt(headDim), options.past?.[layer]);
+    const afterAttention = add(x, linear(attended, `${block}.attention.dense`, config.attentionBias));
+    const mlpInput = norm(config.parallelResidual ? x : afterAttention, `${block}.post_attention_layernorm`);
+    const inner = activate(linear(mlpInput, `${block}.mlp.dense_h_to_4h`), config.activation);
+    x = add(afterAttention, linear(inner, `${block}.mlp.dense_4h_to_h`));
+  }
+  return { hidden: norm(x, "gpt_neox.final_layer_norm"), presents, embeddings };
 }
 
 function embed(
@@ -251,19 +289,26 @@ function attention(q: Value, fresh: KeyValues, bias: AttentionBias, scale: numbe
   return reshape(heads, [batch, length, numHeads * headDim]);
 }
 
-/** cos and sin of position times frequency, [B, T, headDim / 2]. */
-function rotaryTables(config: LlamaConfig, positionIds: Value): { cosines: Value; sines: Value } {
+/** cos and sin of position times frequency, [B, T, rotaryDim / 2]. */
+function rotaryTables(
+  config: LlamaConfig | NeoxConfig,
+  rotaryDim: number,
+  positionIds: Value,
+): { cosines: Value; sines: Value } {
   const [batch = 1, length = 1] = positionIds.shape;
-  const frequencies = rotaryFrequencies(config);
+  const frequencies = rotaryFrequencies(config, rotaryDim);
   const table = positionIds.graph.constant(float32([frequencies.length], frequencies));
   const angles = mul(reshape(cast(positionIds, "float32"), [batch, length, 1]), table);
   return { cosines: cos(angles), sines: sin(angles) };
 }
 
-/** Radians per position of each pair of dimensions: theta^(-2i/headDim), stretched as the configuration says. */
-export function rotaryFrequencies({ headDim, ropeTheta, ropeScaling }: LlamaConfig): Float32Array {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const frequency = ropeTheta ** ((-2 * i) / headDim);
+/** Radians per position of each pair of the rotated dimensions: theta^(-2i/rotaryDim), stretched as the configuration says. */
+export function rotaryFrequencies(
+  { ropeTheta, ropeScaling }: Pick<LlamaConfig, "ropeTheta" | "ropeScaling">,
+  rotaryDim: number,
+): Float32Array {
+  return Float32Array.from({ length: rotaryDim / 2 }, (_, i) => {
+    const frequency = ropeTheta ** ((-2 * i) / rotaryDim);
     if (ropeScaling === undefined) return frequency;
     if (ropeScaling.type === "linear") return frequency / ropeScaling.factor;
     // Llama 3.1: long waves are stretched, short ones are not, and those between are blended.

@@ -45,8 +45,8 @@ test("stretched rotary frequencies: long waves are slowed by the factor, short o
   const plain = parseConfig(wide, "config.json").config;
   const stretched = parseConfig({ ...wide, rope_scaling: scaling }, "config.json").config;
   assert.ok(plain.modelType === "llama" && stretched.modelType === "llama");
-  const before = rotaryFrequencies(plain);
-  const after = rotaryFrequencies(stretched);
+  const before = rotaryFrequencies(plain, plain.headDim);
+  const after = rotaryFrequencies(stretched, stretched.headDim);
   assert.equal(after[0], before[0]);
   const last = before.length - 1;
   assert.ok(Math.abs((after[last] ?? 0) * 8 - (before[last] ?? 1)) < 1e-12);
@@ -73,7 +73,7 @@ for (const [json, message] of bad) {
 }
 
 test("a damaged config.json gives an error that names it, or a configuration", () => {
-  for (const name of ["gpt2", "llama_tied", "qwen3", "llama_reward"]) {
+  for (const name of ["gpt2", "llama_tied", "qwen3", "llama_reward", "gpt_neox"]) {
     const text = readFileSync(`test/golden/models/${name}/config.json`, "utf8");
     for (let seed = 0; seed < 300; seed++) {
       let json: unknown;
