@@ -145,7 +145,8 @@ function choose(logits: Float32Array, { chain, ids, random, sequence }: Sequence
   if (!random) return best;
   let total = 0;
   for (let i = 0; i < logits.length; i++) {
-    logits[i] = Math.exp((logits[i] as number) - max);
+    const logit = logits[i] as number;
+    logits[i] = logit === Number.NEGATIVE_INFINITY ? 0 : Math.exp(logit - max);
     total += logits[i] as number;
   }
   let left = random.uniform() * total;

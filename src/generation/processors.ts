@@ -26,11 +26,13 @@ export function softmax(logits: Float32Array): Float64Array {
   for (const logit of logits) if (logit > max) max = logit;
   let sum = 0;
   for (let i = 0; i < logits.length; i++) {
-    const weight = Math.exp(at(logits, i) - max);
+    const logit = logits[i] as number;
+    if (logit === removed) continue;
+    const weight = Math.exp(logit - max);
     probabilities[i] = weight;
     sum += weight;
   }
-  for (let i = 0; i < logits.length; i++) probabilities[i] = (probabilities[i] ?? 0) / sum;
+  for (let i = 0; i < logits.length; i++) probabilities[i] = (probabilities[i] as number) / sum;
   return probabilities;
 }
 
@@ -95,21 +97,27 @@ export function topP(p: number, minTokensToKeep = 1): LogitsProcessor {
     const probabilities = softmax(logits);
     // All tokens at or below this bound together cannot exceed 1 - p: they go without being sorted.
     const negligible = (1 - p) / logits.length;
-    const candidates: number[] = [];
     let cumulative = 0;
+    let count = 0;
+    const rising = new Float64Array(logits.length);
     for (let i = 0; i < logits.length; i++) {
-      const probability = probabilities[i] ?? 0;
-      if (probability > negligible) candidates.push(i);
+      const probability = probabilities[i] as number;
+      if (probability > negligible) rising[count++] = probability;
       else cumulative += probability;
     }
-    candidates.sort((a, b) => (probabilities[a] ?? 0) - (probabilities[b] ?? 0) || a - b);
-    const kept = new Set<number>();
-    candidates.forEach((index, rank) => {
-      cumulative += probabilities[index] ?? 0;
-      if (cumulative > 1 - p || rank >= candidates.length - minTokensToKeep) kept.add(index);
-    });
-    if (kept.size < minTokensToKeep) return topK(minTokensToKeep)(logits, []);
-    for (let i = 0; i < logits.length; i++) if (!kept.has(i)) logits[i] = removed;
+    const sorted = rising.subarray(0, count).sort();
+    let first = 0;
+    while (first < count - minTokensToKeep && cumulative + (sorted[first] as number) <= 1 - p) {
+      cumulative += sorted[first++] as number;
+    }
+    if (count - first < minTokensToKeep) return topK(minTokensToKeep)(logits, []);
+    const smallest = sorted[first] as number;
+    // Of equals at the border, those with the smaller ids go.
+    let equalsToRemove = first - sorted.indexOf(smallest);
+    for (let i = 0; i < logits.length; i++) {
+      const probability = probabilities[i] as number;
+      if (probability < smallest || (probability === smallest && equalsToRemove-- > 0)) logits[i] = removed;
+    }
   };
 }
 
