@@ -137,7 +137,7 @@ export async function train(
     );
     ({ params, state } = optimizer.update({ tensors, scale: 1 }, state, params, {
       learningRate: rate(step),
-      overwrite: true,
+      overwrite: () => true,
     }));
     onStep?.(step, results.loss?.data[0] ?? Number.NaN);
   }

@@ -36,7 +36,12 @@ function adamLike(kind: "Adam" | "AdamW", options: AdamOptions): Optimizer<AdamS
   return {
     name: `${kind}(lr ${options.learningRate}, betas ${beta1}, ${beta2}, eps ${epsilon}${weightDecay === 0 ? "" : `, weight decay ${weightDecay}`}${amsgrad ? ", amsgrad" : ""})`,
     init: () => Object.freeze({ steps: 0, m: none, v: none, vMax: none }),
-    update: (gradients, state, params, { learningRate = options.learningRate, overwrite = false, allocate } = {}) => {
+    update: (
+      gradients,
+      state,
+      params,
+      { learningRate = options.learningRate, overwrite = () => false, allocate } = {},
+    ) => {
       const steps = state.steps + 1;
       const allocated = allocate ?? ((length: number) => new Float32Array(length));
       const next = { params: new Map(params), m: new Map(state.m), v: new Map(state.v), vMax: new Map(state.vMax) };
@@ -50,7 +55,7 @@ function adamLike(kind: "Adam" | "AdamW", options: AdamOptions): Optimizer<AdamS
           );
         }
         const target = (old: Tensor<"float32"> | undefined): Float32Array =>
-          overwrite && old !== undefined ? old.data : allocated(length);
+          old !== undefined && overwrite(old.data) ? old.data : allocated(length);
         const [m, v, vMax] = [state.m.get(name), state.v.get(name), state.vMax.get(name)];
         const out = { param: target(param), m: target(m), v: target(v) };
         const outMax = amsgrad ? target(vMax) : undefined;

@@ -18,8 +18,8 @@ export interface Gradients {
 export interface UpdateOptions {
   /** Learning rate of this step, for schedules; the optimizer's own without it. */
   readonly learningRate?: number;
-  /** Parameters and state that are passed in belong to the caller alone: write the new ones over them. */
-  readonly overwrite?: boolean;
+  /** Which of the arrays that are passed in, parameters and state, may be written over; none by default. */
+  readonly overwrite?: (array: Float32Array) => boolean;
   /** Where new arrays come from: a pool's, or by default fresh ones. Contents need not be zero. */
   readonly allocate?: (length: number) => Float32Array;
 }
@@ -106,29 +106,28 @@ export function clipping(maxNorm: number): GradientTransform<undefined> {
   };
 }
 
-/** Sum of two sets of gradients, each with its scale applied; `sum` is written into when it is the caller's alone. */
+/**
+ * Sum of two sets of gradients, scales applied. It is written over the tensors of `sum`, which must be the caller's
+ * alone; without a sum so far, the term is the sum.
+ */
 export function addGradients(sum: Gradients | undefined, term: Gradients): Gradients {
   if (sum === undefined) return term;
-  const tensors = new Map<string, Tensor<"float32">>();
-  for (const [name, gradient] of term.tensors) {
-    const before = sum.tensors.get(name);
-    const to = new Float32Array(gradient.data.length);
-    for (let i = 0; i < to.length; i++) {
-      to[i] = ((before?.data[i] ?? 0) as number) * sum.scale + (gradient.data[i] as number) * term.scale;
-    }
-    tensors.set(name, float32(gradient.shape, to));
-  }
+  const tensors = new Map(sum.tensors);
+  const same = sum.scale === term.scale;
   for (const [name, gradient] of sum.tensors) {
-    if (!tensors.has(name))
-      tensors.set(
-        name,
-        float32(
-          gradient.shape,
-          gradient.data.map((x) => x * sum.scale),
-        ),
-      );
+    const to = gradient.data;
+    const from = term.tensors.get(name)?.data;
+    for (let i = 0; i < to.length; i++) {
+      const added = from === undefined ? 0 : (from[i] as number);
+      to[i] = same ? (to[i] as number) + added : (to[i] as number) * sum.scale + added * term.scale;
+    }
   }
-  return { tensors, scale: 1 };
+  for (const [name, gradient] of term.tensors) {
+    if (tensors.has(name)) continue;
+    const data = same ? gradient.data : gradient.data.map((x) => x * term.scale);
+    tensors.set(name, float32(gradient.shape, data));
+  }
+  return { tensors, scale: same ? sum.scale : 1 };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,6 +35,12 @@ export interface TimelineOptions {
   readonly format?: SpillFormat;
 }
 
+/** Folders of timelines that nobody disposed of. */
+const leftBehind = new Set<string>();
+process.once("exit", () => {
+  for (const folder of leftBehind) rmSync(folder, { recursive: true, force: true });
+});
+
 interface Entry {
   tensors: TensorGroups | undefined;
   file: { readonly path: string; readonly bytes: number } | undefined;
@@ -69,8 +76,10 @@ export class Timeline<S extends object> {
   /** Arrays that somebody outside holds: never recycled. */
   readonly #escaped = new WeakSet<Float32Array>();
   #position = 0;
+  #version = 0;
   #small: S;
   #folder: Promise<string> | undefined;
+  #files = 0;
 
   /** @param small frozen by this call, deeply */
   constructor(small: S, tensors: TensorGroups, options: TimelineOptions = {}) {
@@ -85,8 +94,20 @@ export class Timeline<S extends object> {
   /** The state the trainer stands at. Its `tensors` are the same object until the next commit or move. */
   get current(): Snapshot<S> {
     const { tensors } = this.#entryAt(this.#position);
-    if (tensors === undefined) throw new Error("timeline: the current state has lost its tensors");
+    if (tensors === undefined) {
+      throw new Error("the current parameters are on disk while an update works in their memory; wait for it to end");
+    }
     return { small: this.#small, tensors };
+  }
+
+  /** Small data of the current state. */
+  get small(): S {
+    return this.#small;
+  }
+
+  /** Changes with every commit and move. */
+  get version(): number {
+    return this.#version;
   }
 
   get position(): number {
@@ -126,6 +147,7 @@ export class Timeline<S extends object> {
     this.#entries.push({ tensors, file: undefined, forward, backward });
     this.#small = small;
     this.#position++;
+    this.#version++;
     for (const entry of replaced) this.#forget(entry);
     return this.current;
   }
@@ -146,13 +168,38 @@ export class Timeline<S extends object> {
     }
     this.#small = this.#walk(this.#position, position);
     this.#position = position;
+    this.#version++;
     return this.current;
+  }
+
+  /** The current state, read back if its tensors were lent. */
+  async load(): Promise<Snapshot<S>> {
+    const entry = this.#entryAt(this.#position);
+    if (entry.tensors === undefined && entry.file !== undefined) {
+      entry.tensors = ungroup(await this.#spillFormat().read(entry.file.path));
+    }
+    return this.current;
+  }
+
+  /**
+   * For states too large to be kept twice in memory: writes the current tensors to disk, lets go of them, and gives the
+   * arrays that may now be written over. Undefined when the state fits the memory budget, or cannot go to disk.
+   * Whatever happens to the arrays, {@link load} brings the state back.
+   */
+  async lend(): Promise<ReadonlySet<Float32Array> | undefined> {
+    const entry = this.#entryAt(this.#position);
+    const { tensors } = entry;
+    if (tensors === undefined || bytesOf(tensors, new Set()) <= this.#memoryBytes) return undefined;
+    await this.#write(entry);
+    if (entry.file === undefined || entry.tensors !== tensors) return undefined;
+    entry.tensors = undefined;
+    const used = this.#arraysInUse();
+    return new Set([...arraysOf(tensors)].filter((array) => !used.has(array) && !this.#escaped.has(array)));
   }
 
   /** Brings earlier states within the budgets: the oldest go to disk, or are dropped. Called after a commit. */
   async trim(): Promise<void> {
-    const { tensors: current } = this.current;
-    const kept = new Set(arraysOf(current));
+    const kept = new Set(arraysOf(this.current.tensors));
     const inMemory = this.#entries.filter((entry, i) => i !== this.#position && entry.tensors !== undefined);
     let bytes = 0;
     // Newest first: what an undo needs stays in memory longest.
@@ -175,7 +222,9 @@ export class Timeline<S extends object> {
     const folder = await this.#folder;
     this.#folder = undefined;
     this.pool.clear();
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    if (folder === undefined) return;
+    leftBehind.delete(folder);
+    await rm(folder, { recursive: true, force: true });
   }
 
   #entryAt(position: number): Entry {
@@ -196,21 +245,30 @@ export class Timeline<S extends object> {
   async #spill(entry: Entry, kept: ReadonlySet<Float32Array>): Promise<void> {
     const { tensors } = entry;
     if (tensors === undefined) return;
-    const bytes = bytesOf(tensors, new Set());
-    if (entry.file === undefined && this.#format !== undefined && bytes <= this.#diskBytes) {
-      this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-"));
-      const path = join(await this.#folder, `${this.#entries.indexOf(entry)}-${Date.now()}.safetensors`);
-      try {
-        await this.#format.write(path, regroup(tensors));
-        entry.file = { path, bytes };
-      } catch {
-        await rm(path, { force: true });
-      }
-    }
+    await this.#write(entry);
     // The trainer may have moved while the file was written.
     if (this.#entries[this.#position] === entry) return;
     entry.tensors = undefined;
     this.#recycle(tensors, kept);
+  }
+
+  /** Writes an entry's tensors to a file, if there is room for it; an entry that could not be written has none. */
+  async #write(entry: Entry): Promise<void> {
+    const { tensors } = entry;
+    if (tensors === undefined || entry.file !== undefined || this.#format === undefined) return;
+    const bytes = bytesOf(tensors, new Set());
+    if (bytes > this.#diskBytes) return;
+    this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-")).then((folder) => {
+      leftBehind.add(folder);
+      return folder;
+    });
+    const path = join(await this.#folder, `${this.#files++}.tensors`);
+    try {
+      await this.#format.write(path, regroup(tensors));
+      entry.file = { path, bytes };
+    } catch {
+      await rm(path, { force: true });
+    }
   }
 
   #forget(entry: Entry): void {
@@ -222,13 +280,17 @@ export class Timeline<S extends object> {
   }
 
   #recycle(tensors: TensorGroups, kept: ReadonlySet<Float32Array>): void {
-    const used = new Set<Float32Array>();
-    for (const entry of this.#entries) {
-      if (entry.tensors !== undefined) for (const array of arraysOf(entry.tensors)) used.add(array);
-    }
+    const used = this.#arraysInUse();
     for (const array of arraysOf(tensors)) {
       if (!used.has(array) && !kept.has(array) && !this.#escaped.has(array)) this.pool.give(array);
     }
+  }
+
+  #arraysInUse(): Set<Float32Array> {
+    const used = new Set<Float32Array>();
+    for (const { tensors } of this.#entries)
+      if (tensors !== undefined) for (const array of arraysOf(tensors)) used.add(array);
+    return used;
   }
 
   #spillFormat(): SpillFormat {

@@ -79,7 +79,7 @@ export class Passes {
     episodes: PackedEpisodes,
     batch: LossBatch,
     hyper: { readonly cliprange: number; readonly cliprangeValue: number; readonly vfCoef: number },
-    signal?: AbortSignal,
+    { signal, allocate }: { readonly signal?: AbortSignal; readonly allocate?: (length: number) => Float32Array } = {},
   ): Promise<BackwardResult> {
     const key = `ppo backward ${this.#shapeKey(episodes)}`;
     const executable = await this.#cache.get(key, () => this.#backwardProgram(episodes));
@@ -92,7 +92,7 @@ export class Passes {
         "batch.cliprangeValue": float32([], [hyper.cliprangeValue]),
         "batch.vfCoef": float32([], [hyper.vfCoef]),
       },
-      runOptions(signal),
+      { ...runOptions(signal), ...(allocate === undefined ? {} : { allocate }) },
     );
     const gradients = new Map<string, Tensor<"float32">>();
     for (const name of this.#names) {

@@ -10,7 +10,6 @@ import { ortEngine } from "../engine/ort.js";
 import { type ProgramCache, programCache } from "../engine/programCache.js";
 import { fingerprint } from "../fingerprint.js";
 import { type CausalLM, countParameters, withParams, withValueHead } from "../models/model.js";
-import { readSafetensors, writeSafetensors } from "../models/safetensors.js";
 import { type AdamState, adam, adamW } from "../optim/adam.js";
 import {
   addGradients,
@@ -26,6 +25,7 @@ import { adaptKlCoef, fullKl, klPenalty } from "../rl/kl.js";
 import { ppoLosses } from "../rl/losses.js";
 import { maskedMean } from "../rl/masked.js";
 import { noMoments, type RunningMoments, scaleScores, tokenRewards } from "../rl/rewards.js";
+import { rawFiles } from "../state/rawFile.js";
 import { Timeline, type TimelineOptions } from "../state/timeline.js";
 import { float32, int32, type Params, type Tensor } from "../tensor.js";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
@@ -140,7 +140,7 @@ let shared: { readonly engine: Engine; readonly programs: ProgramCache } | undef
 function defaultRuntime(): { readonly engine: Engine; readonly programs: ProgramCache } {
   if (shared === undefined) {
     const engine = ortEngine();
-    shared = { engine, programs: programCache(engine, { maxEntries: 12 }) };
+    shared = { engine, programs: programCache(engine, { maxEntries: 64 }) };
   }
   return shared;
 }
@@ -179,7 +179,7 @@ export class PPOTrainer {
     this.#setting = setting;
     this.#timeline = new Timeline<PPOState>(state, tensors, {
       ...setting.history,
-      format: { write: (file, params) => writeSafetensors(file, params), read: (file) => readSafetensors(file) },
+      format: rawFiles(),
     });
     this.#passes = new Passes(setting.programs, setting.policy.config);
     this.#referencePasses = new Passes(setting.programs, setting.reference.config);
@@ -220,7 +220,7 @@ export class PPOTrainer {
     const runtime =
       options.engine === undefined
         ? defaultRuntime()
-        : { engine: options.engine, programs: programCache(options.engine, { maxEntries: 12 }) };
+        : { engine: options.engine, programs: programCache(options.engine, { maxEntries: 64 }) };
     const id = newId();
     return new PPOTrainer(
       {
@@ -284,7 +284,7 @@ export class PPOTrainer {
   async rollout(prompts?: Prompts, { signal: given }: Interruptible = {}): Promise<Rollout> {
     const signal = signalOf(given);
     const { config, policy } = this.#setting;
-    const { small } = this.#timeline.current;
+    const { small } = await this.#timeline.load();
     const from = prompts ?? this.#setting.prompts;
     if (from === undefined) {
       throw new TrainerError(
@@ -305,6 +305,7 @@ export class PPOTrainer {
   async rolloutOf(episodes: RecordedEpisodes, { signal: given }: Interruptible = {}): Promise<Rollout> {
     const signal = signalOf(given);
     const { policy } = this.#setting;
+    await this.#timeline.load();
     checkRecorded(episodes, policy.config.vocabSize, policy.config.maxPositions);
     const { queryIds, responseIds } = episodes;
     const text = (ids: readonly number[]): string =>
@@ -336,7 +337,7 @@ export class PPOTrainer {
     const signal = signalOf(overrides.signal);
     const { config, reference } = this.#setting;
     const checked = checkStage(rollout, "rollout", "score", this.#setting.lineage);
-    const { small } = this.#timeline.current;
+    const { small } = await this.#timeline.load();
     const params = this.#params();
     const responseIds = unpadded(checked.responseIds, checked.responseLengths);
     const columns = checked.responseIds.shape[1] ?? 0;
@@ -548,7 +549,7 @@ export class PPOTrainer {
    */
   async save(dir: string, { signal: given }: Interruptible = {}): Promise<void> {
     const { config, reference, policy } = this.#setting;
-    const { small, tensors } = this.#timeline.current;
+    const { small, tensors } = await this.#timeline.load();
     const { policy: params, m, v } = groupsOf(tensors);
     const history = this.#entries().map(({ step, stats, parameters }) => ({ step, stats, parameters }));
     const { stats: _, ...state } = small;
@@ -616,7 +617,8 @@ export class PPOTrainer {
     checkTrainable(advantaged, config, call);
     const stale = this.#staleness(advantaged, call, "were scored");
 
-    const base = this.#timeline.current;
+    const base = await this.#timeline.load();
+    const { version } = this.#timeline;
     const working = new WorkingState(groupsOf(base.tensors), base.small.optimizerSteps, this.#timeline);
     const minibatches: MinibatchResult[] = [];
     const newLogprobs: Tensor<"float32">[] = [];
@@ -637,18 +639,22 @@ export class PPOTrainer {
             index,
             steps,
             signal: signalOf(overrides.signal),
+            allocate: working.allocate,
           });
           scatterRows(epochLogprobs, result.newLogprobs, rows);
           minibatches.push(result);
           const scale = (result.skipped ? 0 : 1) / config.gradientAccumulationSteps;
-          accumulated = addGradients(accumulated, { tensors: gradients, scale });
+          const sum: Gradients = addGradients(accumulated, { tensors: gradients, scale });
+          if (accumulated !== undefined) working.recycle(gradients, sum.tensors);
+          accumulated = sum;
           optimize += seconds(started);
           yield result;
 
           if (!steps) continue;
           const stepping = performance.now();
           signalOf(overrides.signal).throwIfAborted();
-          working.step(optimizer, clipped(accumulated, config, working.optimizerSteps));
+          await working.step(optimizer, clipped(accumulated, config, working.optimizerSteps));
+          working.recycle(accumulated.tensors);
           accumulated = undefined;
           optimize += seconds(stepping);
         }
@@ -683,7 +689,7 @@ export class PPOTrainer {
       if (overrides.dryRun === true) return updated;
 
       signalOf(overrides.signal).throwIfAborted();
-      if (this.#timeline.current.tensors !== base.tensors) {
+      if (this.#timeline.version !== version) {
         throw new TrainerError(
           `${call}: the trainer moved while this update ran (another update, undo or goto); its result is not kept, call it again`,
         );
@@ -702,6 +708,7 @@ export class PPOTrainer {
       return updated;
     } finally {
       working.release();
+      await this.#timeline.load();
     }
   }
 
@@ -710,7 +717,14 @@ export class PPOTrainer {
     advantaged: Advantaged,
     config: PPOConfig,
     params: Params,
-    at: { rows: readonly number[]; epoch: number; index: number; steps: boolean; signal: AbortSignal },
+    at: {
+      readonly rows: readonly number[];
+      readonly epoch: number;
+      readonly index: number;
+      readonly steps: boolean;
+      readonly signal: AbortSignal;
+      readonly allocate: (length: number) => Float32Array;
+    },
   ): Promise<{ readonly result: MinibatchResult; readonly gradients: Params }> {
     const { rows, epoch, index } = at;
     const columns = advantaged.responseIds.shape[1] ?? 0;
@@ -727,7 +741,7 @@ export class PPOTrainer {
       logprobs: packed(advantaged.logprobs),
       values: packed(advantaged.values),
     };
-    const pass = await this.#passes.backward(params, episodes, batch, config, at.signal);
+    const pass = await this.#passes.backward(params, episodes, batch, config, at);
     const terms = ppoLosses(
       {
         mask: batch.mask.data,
@@ -1015,32 +1029,44 @@ interface Forwarded {
 }
 
 /**
- * Parameters and moments while an update runs. The first optimizer step makes new arrays; later ones write over those,
- * which nobody else has seen.
+ * Parameters and moments while an update runs. The first optimizer step makes new arrays, or, where a state is too large
+ * to be held twice, writes over the old ones, which then are safe on disk; later ones write over what only this update
+ * has seen.
  */
 class WorkingState {
   params: Params;
+  /** Where arrays come from. */
+  readonly allocate: (length: number) => Float32Array;
   #optimizer: AdamState;
-  #own = false;
+  /** Arrays that nobody else holds. */
+  #own: Set<Float32Array> | undefined;
   #kept = false;
+  /** The arrays of the state that the update began with. */
+  readonly #base: ReadonlySet<Float32Array>;
   readonly #timeline: Timeline<PPOState>;
 
   constructor(tensors: { policy: Params; m: Params; v: Params }, optimizerSteps: number, timeline: Timeline<PPOState>) {
     this.params = tensors.policy;
     this.#optimizer = { steps: optimizerSteps, m: tensors.m, v: tensors.v, vMax: new Map() };
     this.#timeline = timeline;
+    this.allocate = (length) => timeline.pool.take(length);
+    this.#base = new Set(this.#arrays());
   }
 
   get optimizerSteps(): number {
     return this.#optimizer.steps;
   }
 
-  step(optimizer: Optimizer<AdamState>, gradients: Gradients): void {
-    const allocate = (length: number): Float32Array => this.#timeline.pool.take(length);
-    const next = optimizer.update(gradients, this.#optimizer, this.params, { overwrite: this.#own, allocate });
+  async step(optimizer: Optimizer<AdamState>, gradients: Gradients): Promise<void> {
+    this.#own ??= new Set(await this.#timeline.lend());
+    const own = this.#own;
+    const next = optimizer.update(gradients, this.#optimizer, this.params, {
+      overwrite: (array) => own.has(array),
+      allocate: this.allocate,
+    });
     this.params = next.params;
     this.#optimizer = next.state;
-    this.#own = true;
+    for (const array of this.#arrays()) if (!this.#base.has(array)) own.add(array);
   }
 
   /** The tensors, for a snapshot; they are nobody's to write into from now on. */
@@ -1049,12 +1075,21 @@ class WorkingState {
     return { policy: this.params, m: this.#optimizer.m, v: this.#optimizer.v };
   }
 
+  /** Gives the memory of gradients back, those of `except` left out. */
+  recycle(gradients: Params, except: Params = new Map()): void {
+    for (const [name, { data }] of gradients) if (except.get(name)?.data !== data) this.#timeline.pool.give(data);
+  }
+
   /** Gives the arrays back if they were not kept. */
   release(): void {
-    if (!this.#own || this.#kept) return;
-    this.#own = false;
+    if (this.#own === undefined || this.#kept) return;
+    for (const array of this.#own) this.#timeline.pool.give(array);
+    this.#own = undefined;
+  }
+
+  *#arrays(): Generator<Float32Array> {
     for (const group of [this.params, this.#optimizer.m, this.#optimizer.v]) {
-      for (const { data } of group.values()) this.#timeline.pool.give(data);
+      for (const { data } of group.values()) yield data;
     }
   }
 }

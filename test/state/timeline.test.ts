@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { rawFiles } from "../../src/state/rawFile.js";
 import { type SpillFormat, type TensorGroups, Timeline } from "../../src/state/timeline.js";
 import { float32, type Tensor } from "../../src/tensor.js";
 
@@ -95,4 +96,21 @@ test("memory of dropped states is used again, unless somebody holds it", async (
   commit(timeline, 3);
   await timeline.trim();
   assert.equal(timeline.pool.bytes, 0, "state 2 was handed out");
+});
+
+test("a state too large to be held twice is lent: written to disk, and back whatever happens to its memory", async () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 8, format: rawFiles() });
+  commit(timeline, 1);
+  const { data } = timeline.current.tensors.policy?.get("w") ?? { data: new Float32Array() };
+  assert.deepEqual(await timeline.lend(), new Set([data]));
+  data.fill(99);
+  assert.throws(() => timeline.current, /on disk while an update works/);
+  assert.equal(weight((await timeline.load()).tensors), 1);
+  const lent = await timeline.lend();
+  assert.equal(lent?.size, 1);
+  commit(timeline, 2);
+  assert.equal(weight((await timeline.goto(1)).tensors), 1, "what was lent can be gone back to");
+  const small = new Timeline<Small>({ step: 0, losses: [] }, groups(0));
+  assert.equal(await small.lend(), undefined);
+  await timeline.dispose();
 });

@@ -237,6 +237,26 @@ describe("time", () => {
     await assert.rejects(trainer.undo(), /no longer kept/);
   });
 
+  test("a large model is updated in place, its state safe on disk: the same numbers, and nothing half updated", async () => {
+    const [plain, large] = [await make(), await make({ history: { memoryBytes: 1 } })];
+    for (let i = 0; i < 3; i++) {
+      await plain.step();
+      await large.step();
+    }
+    assert.deepEqual(standing(large), standing(plain));
+    const advantaged = await untilAdvantage(large);
+    for await (const { epoch } of large.minibatches(advantaged)) if (epoch === 1) break;
+    const walk = large.minibatches(advantaged);
+    for (let i = 0; i < 3; i++) await walk.next();
+    await large.score(await large.rollout());
+    assert.deepEqual(standing(large), standing(plain), "an update left in the middle, and one that stands still");
+    await large.undo();
+    await plain.undo();
+    await large.step();
+    await plain.step();
+    assert.deepEqual(standing(large), standing(plain));
+  });
+
   test("a value of older parameters is accepted, and said to be stale", async () => {
     const trainer = await make();
     const old = await untilAdvantage(trainer);
