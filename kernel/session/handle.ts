@@ -120,6 +120,8 @@ export interface SessionEvents<Parent> {
   exit(exit: SessionExit): void;
   /** A cell's script is about to run (always before its first statement). */
   cell?(script: CellScript): void;
+  /** `?name` (detail 0) or `??name` (detail 1) was run in a cell: what is known beyond the value. Undefined: the value alone is shown. */
+  help?(expression: string, detailLevel: 0 | 1): Promise<MimeBundle | undefined>;
   /** `%types` was used in a cell. */
   diagnosticsMode?(mode: "off" | "warn" | "strict"): void;
 }

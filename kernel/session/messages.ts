@@ -35,6 +35,7 @@ export type ToUser =
     }
   | { readonly type: "complete"; readonly seq: number; readonly expression: string }
   | { readonly type: "inspect"; readonly seq: number; readonly expression: string; readonly detailLevel: 0 | 1 }
+  | { readonly type: "helped"; readonly id: number; readonly bundle?: MimeBundle }
   | { readonly type: "cdp"; readonly seq: number; readonly method: string; readonly params: Json }
   | { readonly type: "exit" };
 
@@ -65,6 +66,7 @@ export type FromUser =
   | { readonly type: "inspected"; readonly seq: number; readonly bundle?: MimeBundle }
   | { readonly type: "cdpResult"; readonly seq: number; readonly result?: unknown; readonly error?: string }
   | { readonly type: "cdpEvent"; readonly method: string; readonly params: Json }
+  | { readonly type: "help"; readonly id: number; readonly expression: string; readonly detailLevel: 0 | 1 }
   | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
   /** A synchronous child process has ended: what it wrote to inherited descriptors comes before what follows. */
   | { readonly type: "inherited" }

@@ -306,6 +306,14 @@ class UserProcess<Parent> {
       case "cdpEvent":
         this.#owner.cdpEvent(message.method, message.params);
         return;
+      case "help": {
+        const { id, expression, detailLevel } = message;
+        const answer = this.#events.help?.(expression, detailLevel) ?? Promise.resolve(undefined);
+        void answer
+          .catch(() => undefined)
+          .then((bundle) => this.#send({ type: "helped", id, ...(bundle && { bundle }) }));
+        return;
+      }
       case "diagnostics":
         this.#events.diagnosticsMode?.(message.mode);
         return;

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { currentWork } from "../user/context.js";
 import { publish, writeStream } from "../user/output.js";
 import { InterruptedError } from "../user/work.js";
+import { richView } from "./describe.js";
 
 /** A method under this symbol returns a mime bundle or a promise of one. */
 export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;
@@ -139,8 +140,7 @@ function ownDisplay(value: unknown): ((this: unknown) => unknown) | undefined {
 
 function describe(value: unknown): Bundle {
   const plain = plainText(value);
-  const rich = richOf(value);
-  return { data: { ...rich?.data, "text/plain": plain }, metadata: rich?.metadata ?? {} };
+  return { data: { ...richOf(value), "text/plain": plain }, metadata: {} };
 }
 
 /** Coloured text as Node prints it; very long text is cut. */
@@ -156,15 +156,9 @@ export function plainText(value: unknown): string {
     : text;
 }
 
-let describers: ((value: unknown) => Bundle | undefined) | undefined;
-/** @internal Installed by rich/describe.ts when it is loaded. */
-export function useDescribers(describe: (value: unknown) => Bundle | undefined): void {
-  describers = describe;
-}
-
-function richOf(value: unknown): Bundle | undefined {
+function richOf(value: unknown): Record<string, unknown> | undefined {
   try {
-    return describers?.(value);
+    return richView(value);
   } catch {
     return undefined;
   }
@@ -178,8 +172,10 @@ function textOf(text: Text, values: readonly unknown[]): string {
 
 const shownAs =
   (mime: string) =>
-  (text: Text, ...values: unknown[]): object =>
-    displayable({ [mime]: textOf(text, values) });
+  (text: Text, ...values: unknown[]): object => {
+    const shown = textOf(text, values);
+    return displayable({ [mime]: shown, "text/plain": shown });
+  };
 
 /** A value that shows as the given mime bundle. */
 function displayable(bundle: Record<string, unknown>): object {

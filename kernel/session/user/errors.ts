@@ -63,7 +63,7 @@ export function describeError(error: unknown): { ename: string; evalue: string; 
     const ename = nameOf(thrown);
     if (thrown instanceof InterruptedError)
       return { ename, evalue: thrown.message, traceback: [`${red(ename)}: ${thrown.message}`] };
-    const text = String(inspect(thrown, { colors: true }));
+    const text = withoutBrackets(inspect(thrown, { colors: true }));
     const frame = codeFrameOf(thrown);
     return {
       ename,
@@ -86,6 +86,11 @@ function isErrorLike(value: unknown): value is Error {
 function nameOf(error: Error): string {
   const name: unknown = error.name;
   return typeof name === "string" && name !== "" ? name : (error.constructor?.name ?? "Error");
+}
+
+/** Node puts an error without frames in brackets. */
+function withoutBrackets(text: string): string {
+  return text.replace(/^\[([^\n]*)\]/, "$1");
 }
 
 function red(text: string): string {

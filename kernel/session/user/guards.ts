@@ -3,7 +3,7 @@ import { createRequire, syncBuiltinESMExports } from "node:module";
 import type { Readable } from "node:stream";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { currentWork, ownWork } from "./context.js";
-import { send, writeStream } from "./output.js";
+import { flushStreams, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
@@ -120,6 +120,7 @@ function guardChildren(): void {
     const original = children[name];
     if (!original) continue;
     children[name] = (...args) => {
+      flushStreams();
       Atomics.add(memory.control, slot.syncChild, 1);
       try {
         return original(...args);

@@ -71,6 +71,11 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
   });
 }
 
+/** Write out the text gathered so far. */
+export function flushStreams(): void {
+  locked(flush);
+}
+
 /** Hold off termination while `body` runs: for commits that must be whole. */
 export function criticalSection<T>(body: () => T): T {
   enterCritical(state);

@@ -86,6 +86,9 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
         send({ type: "inspected", seq: message.seq, ...(bundle && { bundle }) });
       });
       return;
+    case "helped":
+      void import("../magics/help.js").then(({ answerHelp }) => answerHelp(message.id, message.bundle));
+      return;
     case "exit":
       process.exit(0);
       return;

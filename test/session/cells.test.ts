@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { notebook } from "./notebook.js";
+
+describe("running cells", () => {
+  const book = notebook();
+  const { run } = book;
+  after(() => book.session.dispose());
+
+  const shows = (code: string, expected: string | undefined): Promise<void> =>
+    run(code).then((ran) => {
+      assert.equal(ran.outcome.status, "ok", ran.traceback);
+      assert.equal(ran.text, expected, code);
+    });
+
+  it("shows the value of the last expression, hidden by a semicolon", async () => {
+    await shows("1 + 1", "2");
+    await shows("1 + 1;", undefined);
+    await shows("1 + 1; // said", undefined);
+    await shows("'text' // a comment", "'text'");
+    await shows("undefined", undefined);
+    await shows("null", "null");
+    await shows("{ a: 1, b: [2] }", "{ a: 1, b: [ 2 ] }");
+    await shows("{ const inner = 1 }", undefined);
+    await shows("Promise.resolve(4)", "Promise { 4 }");
+    await shows("`a\nb`", "'a\\nb'");
+    await shows("", undefined);
+    await shows("// nothing", undefined);
+  });
+
+  it("awaits at the top level", async () => {
+    await shows("await Promise.resolve(3)", "3");
+    await shows(
+      "for await (const x of [Promise.resolve(7)]) globalThis.lastSeen = x;\n(globalThis as any).lastSeen",
+      "7",
+    );
+    await shows("const slow = await new Promise<number>(r => setTimeout(() => r(5), 5)); slow * 2", "10");
+  });
+
+  it("lets any binding be declared again as anything", async () => {
+    for (const declaration of [
+      "const thing = 1",
+      "let thing = 2",
+      "var thing = 3",
+      "class thing {}",
+      "function thing() {}",
+      "enum thing { A }",
+      "import thing from 'node:path'",
+      "namespace thing { export const a = 1 }",
+      "async function thing() {}",
+      "const { thing } = { thing: 1 }",
+      "interface thing {}",
+      "type thing = string",
+      "const thing = 1",
+    ]) {
+      const { outcome, traceback } = await run(declaration);
+      assert.equal(outcome.status, "ok", `${declaration}: ${traceback}`);
+    }
+    await shows("thing", "1");
+  });
+
+  it("shows closures the newest binding", async () => {
+    await run("let shared = 1; function read() { return helper() + shared } function helper() { return 10 }");
+    await shows("read()", "11");
+    await run("const shared = 2; function helper() { return 20 }");
+    await shows("read()", "22");
+    await run("class shared { static valueOf() { return 5 } }");
+    await shows("+read()", "25");
+  });
+
+  it("destructures, with defaults, rests and computed keys", async () => {
+    await run(
+      "const { a, b: { c = 3, ...others }, ['d' + 1]: d1 } = { a: 1, b: { e: 5 } as any, d1: 4 }, [f, , g = 6, ...h] = [1, 2, undefined, 8, 9]",
+    );
+    await shows("[a, c, others, d1, f, g, h]", "[ 1, 3, { e: 5 }, 4, 1, 6, [ 8, 9 ] ]");
+    await run(
+      "var { x, y } = { x: 1, y: 2 }; for (var { z } of [{ z: 3 }]) {} for (var i = 0, n = 2; i < n; i++) var inner = i",
+    );
+    await shows("[x, y, z, i, n, inner]", "[ 1, 2, 3, 2, 2, 1 ]");
+  });
+
+  it("keeps constants constant, in the cell and after it", async () => {
+    for (const code of ["const fixed = 1; fixed = 2", "fixed = 3"]) {
+      const { outcome } = await run(code);
+      assert.equal(
+        outcome.status === "error" && `${outcome.ename}: ${outcome.evalue}`,
+        "TypeError: Assignment to constant variable.",
+      );
+    }
+    await shows("fixed", "1");
+  });
+
+  it("is strict", async () => {
+    const { outcome } = await run("undeclared = 1");
+    assert.equal(outcome.status === "error" && outcome.ename, "ReferenceError");
+    await shows("(function () { return this })()", undefined);
+  });
+
+  it("knows functions by their own names", async () => {
+    await shows(
+      "function named() {}\nasync function* gen() {}\n[named.name, gen.name, named]",
+      "[ 'named', 'gen', [Function: named] ]",
+    );
+    await shows("const arrow = () => {}; arrow.name", "'arrow'");
+    await shows("class Kind { static made = 1 }; [Kind.name, Kind]", "[ 'Kind', [class Kind] { made: 1 } ]");
+  });
+
+  it("uses functions before they are declared", async () => {
+    await shows("const early = later(2); function later(n: number) { return n * n } early", "4");
+  });
+
+  it("runs TypeScript: enums, namespaces, parameter properties, generics, satisfies, overloads, abstract classes", async () => {
+    await shows("enum Color { Red, Green = 'g' }; [Color.Red, Color[0], Color.Green]", "[ 0, 'Red', 'g' ]");
+    await shows(
+      "namespace Space { export const inside = 1; export function twice() { return inside * 2 } }\nSpace.twice()",
+      "2",
+    );
+    await shows(
+      "class Point { constructor(private readonly x = 3, public y?: number) {} get size(): number { return this.x } }\nnew Point().size",
+      "3",
+    );
+    await shows("function id<T>(x: T): T;\nfunction id(x: unknown) { return x }\nid<number>(3)! satisfies number", "3");
+    await shows(
+      "abstract class Base { abstract f(): number }\nclass Derived extends Base { override f() { return 1 } declare z: string }\nnew Derived().f()",
+      "1",
+    );
+    await shows("const generic = <T,>(x: T): T => x as T; generic<string>('a')", "'a'");
+  });
+
+  it("runs decorators and `using`", async () => {
+    await shows(
+      "function log(f: any, c: any) { return function (this: any, ...a: any[]) { return 'decorated ' + f.apply(this, a) } }\nclass D { @log say() { return 'hi' } }\nnew D().say()",
+      "'decorated hi'",
+    );
+    const ran = await run(
+      "const order: string[] = [];\n{ using r = { [Symbol.dispose]() { order.push('disposed') } }; order.push('used') }\norder",
+    );
+    assert.equal(ran.text, "[ 'used', 'disposed' ]", ran.traceback);
+    const top = await run("using held = { v: 4, [Symbol.dispose]() { console.log('released') } };\nheld.v");
+    assert.equal(top.text, "4", top.traceback);
+    assert.equal(top.stdout, "released\n");
+  });
+
+  it("has no need of semicolons", async () => {
+    await shows("const one = 1\nconst [two] = [2]\nconst { three } = { three: 3 }\n;[one, two, three]", "[ 1, 2, 3 ]");
+    await shows("let q = 1\nlet w\nw = q\n++w\nw", "2");
+  });
+
+  it("shadows Node's own globals", async () => {
+    await run("import crypto from 'node:crypto'; const process = 1, navigator = 'me'");
+    await shows("[typeof crypto.createHash, process, navigator]", "[ 'function', 1, 'me' ]");
+    await run("%reset process navigator");
+  });
+
+  it("exports are declarations here", async () => {
+    await shows("export const exported = 1; export default 5; export { exported as other }; exported", "1");
+  });
+
+  it("evaluates user expressions", async () => {
+    const { outcome } = await run("const base = 20", {
+      userExpressions: { good: "base as number + 1", bad: "nothing.here" },
+    });
+    assert.ok(outcome.status === "ok");
+    const { good, bad } = outcome.userExpressions as {
+      good: { status: string; data: Record<string, string> };
+      bad: { status: string; ename: string };
+    };
+    assert.match(good.data["text/plain"] ?? "", /21/);
+    assert.deepEqual([bad.status, bad.ename], ["error", "ReferenceError"]);
+  });
+
+  it("publishes nothing when silent", async () => {
+    const ran = await run("console.log('quiet'); display(1); 5", { silent: true });
+    assert.deepEqual(ran.messages, []);
+  });
+
+  it("runs a cell of one megabyte", async () => {
+    const code = Array.from({ length: 20_000 }, (_, i) => `const v${i}: number = ${i}; // ${"x".repeat(20)}`).join(
+      "\n",
+    );
+    const { outcome } = await run(`{\n${code}\n}\nvoid 0`);
+    assert.equal(outcome.status, "ok");
+  });
+
+  it("runs a second cell while the first awaits", async () => {
+    const first = run("await new Promise<void>(resolve => { (globalThis as any).release = resolve }); 'first'");
+    const second = await run("(globalThis as any).release(); 'second'");
+    assert.deepEqual([(await first).text, second.text], ["'first'", "'second'"]);
+  });
+});

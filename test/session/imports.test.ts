@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, describe, it } from "node:test";
+import { notebook } from "./notebook.js";
+
+describe("imports", () => {
+  const folder = mkdtempSync(join(tmpdir(), "imports-"));
+  let clock = Date.now() / 1000;
+  const write = (file: string, text: string): void => {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+    clock += 1;
+    utimesSync(join(folder, file), clock, clock);
+  };
+  write("node_modules/esm-pkg/package.json", '{"name":"esm-pkg","type":"module","exports":"./index.js"}');
+  write("node_modules/esm-pkg/index.js", "export const esm = 1; export default () => 'default'");
+  write("node_modules/cjs-pkg/package.json", '{"name":"cjs-pkg","main":"index.js"}');
+  write("node_modules/cjs-pkg/index.js", "module.exports = { cjs: 2, method() { return 3 } }");
+  write(
+    "a.ts",
+    'import { deep, type Deep } from "./lib/b.js";\nimport { c } from "./lib/c";\nexport interface Options { x: number }\nexport enum Mode { On }\nexport const a = (o: Options): Deep => deep(o.x) + c;\nexport function fails(x: number): never {\n  const y: number = x;\n  throw new Error("in a.ts " + y);\n}',
+  );
+  write("lib/b.ts", "export type Deep = number; export const deep = (n: number): Deep => n * 2");
+  write("lib/c.ts", "export const c: number = 100");
+  write("data.json", '{"k": [1]}');
+  write("old.cjs", "module.exports = { v: 1 }");
+  const book = notebook({ directory: folder });
+  const { run } = book;
+  after(async () => {
+    await book.session.dispose();
+    rmSync(folder, { recursive: true });
+  });
+  const value = async (code: string): Promise<string | undefined> => {
+    const { text, traceback } = await run(code);
+    assert.equal(traceback, "");
+    return text;
+  };
+
+  it("find built-ins, ESM and CommonJS packages from the notebook's folder", async () => {
+    assert.equal(
+      await value(
+        "import fs, { existsSync } from 'node:fs'; import * as path from 'path'; [existsSync === fs.existsSync, path.sep]",
+      ),
+      "[ true, '/' ]",
+    );
+    assert.equal(
+      await value(
+        "import f, { esm as renamed } from 'esm-pkg'; import cjs, { method } from 'cjs-pkg'; [renamed, f(), cjs.cjs, method()]",
+      ),
+      "[ 1, 'default', 2, 3 ]",
+    );
+    assert.equal(await value("(await import('esm-pkg')).esm + require('cjs-pkg').cjs"), "3");
+  });
+
+  it("find local TypeScript files, their imports in every spelling, and JSON", async () => {
+    assert.equal(
+      await value("import { a, Options, Mode, type Options as O } from './a.ts'; [a({ x: 1 }), Mode.On]"),
+      "[ 102, 0 ]",
+    );
+    assert.equal(
+      await value("import data from './data.json'; import { k } from './data.json' with { type: 'json' }; [data, k]"),
+      "[ { k: [ 1 ] }, [ 1 ] ]",
+    );
+  });
+
+  it("fall back to what the kernel's own package can find", async () => {
+    assert.equal(await value("import { z } from 'zod'; z.number().parse(3)"), "3");
+    assert.equal(await value("import info from 'policyscope/package.json'; info.name"), "'policyscope'");
+  });
+
+  it("load a file again after it, or what it imports, has changed", async () => {
+    write("lib/b.ts", "export type Deep = number; export const deep = (n: number): Deep => n * 3");
+    assert.equal(await value("import { a } from './a.ts'; a({ x: 1 })"), "103");
+    assert.equal(await value("(await import('./a')).a({ x: 1 })"), "103");
+    assert.equal(await value("require('./old.cjs').v"), "1");
+    write("old.cjs", "module.exports = { v: 2 }");
+    assert.equal(await value("require('./old.cjs').v"), "2");
+    assert.equal(
+      await value("import { a as first } from './a.ts'; const again = (await import('./a.ts')).a; first === again"),
+      "true",
+    );
+  });
+
+  it("keep their places in stacks", async () => {
+    const { traceback, cell } = await run("import { fails } from './a.ts';\nfails(3)");
+    assert.ok(traceback.includes(`at fails (${join(folder, "a.ts")}:8:9)\n    at Cell In[${cell}]:2:1`), traceback);
+  });
+
+  it("that fail name the thing and the remedy", async () => {
+    const missing = await run("\nimport nothing from 'not-there'");
+    assert.match(missing.traceback, /Cannot find package 'not-there'.*%npm add not-there/);
+    assert.match(missing.traceback, /Cell In\[\d+\]:2:1/);
+    assert.doesNotMatch(missing.traceback, /node:internal|hooks/);
+    assert.match((await run("import { nope } from 'node:fs'")).traceback, /does not provide an export named 'nope'/);
+    write("broken.ts", "export const = 1");
+    assert.match((await run("import './broken.ts'")).traceback, /SyntaxError/);
+  });
+
+  it("import.meta speaks of the notebook's folder", async () => {
+    assert.equal(await value("import.meta.dirname === process.cwd() && import.meta.url.startsWith('file:')"), "true");
+  });
+});

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { notebook, sleep } from "./notebook.js";
+
+describe("interrupt", () => {
+  const book = notebook();
+  const { run, interrupted } = book;
+  after(() => book.session.dispose());
+
+  const waits: Record<string, string> = {
+    "a busy loop": "while (true) {}",
+    "a busy loop after an await": "await null; for (;;) {}",
+    "a busy loop after native work": "await (await import('node:fs/promises')).readFile('package.json'); for (;;) {}",
+    "a loop that only awaits": "for (;;) await null",
+    "an await that never settles": "await new Promise(() => {})",
+    "a sleeping loop": "for (;;) await new Promise(r => setTimeout(r, 5))",
+    "timers/promises": "import { setTimeout as pause } from 'node:timers/promises'; await pause(20_000)",
+    "a busy timer": "setTimeout(() => { for (;;) {} }, 1); await new Promise(() => {})",
+    "a busy I/O callback":
+      "require('node:fs').readFile('package.json', () => { for (;;) {} }); await new Promise(() => {})",
+    "a regular expression": "/(a+)+$/.test('a'.repeat(60) + 'b')",
+    "a loop that prints": "for (;;) console.log('x')",
+    "a synchronous child process": "require('node:child_process').execSync('sleep 20')",
+    "a child process":
+      "import { spawn } from 'node:child_process'; await new Promise(r => spawn('sleep', ['20']).on('exit', r))",
+    prompt: "prompt('never answered')",
+    input: "await input('never answered')",
+    "Atomics.wait": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+  };
+  for (const [what, code] of Object.entries(waits)) {
+    it(`stops ${what} and keeps the state`, async () => {
+      const silent = notebookFor(what);
+      await silent.run("let kept = 'kept'");
+      const ran = await silent.interrupted(code);
+      assert.ok(ran.outcome.status === "error", JSON.stringify(ran.outcome));
+      assert.equal(ran.outcome.ename, "KeyboardInterrupt", ran.traceback);
+      assert.ok(ran.milliseconds < 1000, `it took ${ran.milliseconds} ms`);
+      const next = await silent.run("kept");
+      assert.equal(next.text, "'kept'", next.traceback);
+      assert.deepEqual(silent.exits, []);
+    });
+  }
+  const mute = notebook({ answer: () => new Promise(() => {}) });
+  after(() => mute.session.dispose());
+  function notebookFor(what: string): typeof book {
+    return what === "prompt" || what === "input" ? mute : book;
+  }
+
+  it("ends the loop, not just the wait for it", async () => {
+    await interrupted(
+      "globalThis.ticks = 0; for (;;) { await new Promise(r => setTimeout(r, 2)); (globalThis as any).ticks++ }",
+    );
+    const before = await run("(globalThis as any).ticks");
+    await sleep(60);
+    assert.equal((await run("(globalThis as any).ticks")).text, before.text);
+  });
+
+  it("gives work that looks at the abort signal time to stop by itself", async () => {
+    const ran = await interrupted(
+      "const signal = (globalThis as any)[Symbol.for('Jupyter.abortSignal')] as AbortSignal;\nawait new Promise((_, no) => signal.addEventListener('abort', () => setTimeout(() => no(new Error('stopped cleanly')), 40)))",
+    );
+    assert.ok(ran.outcome.status === "error" && ran.outcome.evalue === "stopped cleanly", ran.traceback);
+  });
+
+  it("waits for a critical section", async () => {
+    const ran = await interrupted(
+      "const whole = (globalThis as any)[Symbol.for('Jupyter.criticalSection')];\nlet halves = 0;\nfor (;;) whole(() => { halves++; const end = Date.now() + 30; while (Date.now() < end); halves++ })",
+    );
+    assert.ok(ran.outcome.status === "error" && ran.outcome.ename === "KeyboardInterrupt");
+    assert.equal((await run("halves % 2")).text, "0");
+  });
+
+  it("is quick on a busy loop, and does nothing when nothing runs", async () => {
+    const times: number[] = [];
+    for (let i = 0; i < 5; i++) times.push((await interrupted("for (;;) {}", 60)).milliseconds);
+    assert.ok(Math.min(...times) < 60, `${times}`);
+    await book.session.interrupt();
+    assert.equal((await run("2")).text, "2");
+  });
+});

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { notebook, plain, until } from "./notebook.js";
+
+describe("output", () => {
+  const book = notebook();
+  const { run } = book;
+  after(() => book.session.dispose());
+
+  it("of console is what Node prints, in colour", async () => {
+    const ran = await run(
+      "console.log('%s is %d', 'x', 3, { a: [1] }); console.error('wrong'); console.group('g'); console.info('in'); console.groupEnd(); console.log()",
+    );
+    assert.equal(ran.stdout, "x is 3 { a: [ 1 ] }\ng\n  in\n\n");
+    assert.equal(ran.stderr, "wrong\n");
+    assert.match(JSON.stringify(ran.messages.map(({ content }) => content.text)), /u001b\[33m1/);
+    assert.match((await run("console.table([{ a: 1 }])")).stdout, /│ \(index\) │ a │/);
+  });
+
+  it("of process.stdout and child processes arrives in order", async () => {
+    const ran = await run(
+      "process.stdout.write('one '); process.stdout.write(Buffer.from('two\\n')); require('node:child_process').execSync('echo three', { stdio: 'inherit' }); console.log('four')",
+    );
+    assert.equal(ran.stdout, "one two\nthree\nfour\n");
+  });
+
+  it("appears while the cell is busy", async () => {
+    const running = run("console.log('begun'); const end = Date.now() + 700; while (Date.now() < end);");
+    const started = performance.now();
+    await until(() => book.all.some(({ content }) => content.text === "begun\n"), "the line");
+    assert.ok(performance.now() - started < 600);
+    await running;
+  });
+
+  it("of 200,000 lines arrives whole in few messages", async () => {
+    const ran = await run("for (let i = 0; i < 200_000; i++) console.log('line ' + i)");
+    const lines = ran.stdout.split("\n");
+    assert.equal(lines.length, 200_001);
+    assert.equal(lines[199_999], "line 199999");
+    assert.ok(ran.messages.length < 400, `${ran.messages.length} messages`);
+  });
+
+  it("of one large string arrives whole, characters unharmed", async () => {
+    const ran = await run("process.stdout.write('é😀'.repeat(500_000))");
+    assert.equal(ran.stdout, "é😀".repeat(500_000));
+  });
+
+  it("that comes late goes to the cell that started the work", async () => {
+    const { cell } = await run(
+      "setTimeout(() => console.log('timer'), 30); Promise.resolve().then(() => new Promise(r => setTimeout(r, 30))).then(() => console.log('promise')); queueMicrotask(() => setTimeout(() => console.log('micro'), 35)); require('node:fs').readFile('package.json', () => setTimeout(() => console.log('io'), 40)); setInterval(function () { console.log('interval'); clearInterval(this as any) }, 45); void 0",
+    );
+    const worker = await run(
+      "import { Worker } from 'node:worker_threads'; new Worker('setTimeout(() => console.log(\"worker\"), 20)', { eval: true }); void 0",
+    );
+    const child = await run(
+      "import { spawn } from 'node:child_process'; spawn('sh', ['-c', 'sleep 0.1; echo child'], { stdio: 'inherit' }); void 0",
+    );
+    await run("console.log('in between')");
+    await until(
+      () => ["timer", "promise", "micro", "io", "interval"].every((word) => book.output(cell).includes(word)),
+      "late output",
+    );
+    await until(
+      () => book.output(worker.cell) === "worker\n" && book.output(child.cell) === "child\n",
+      "output of workers and children",
+    );
+  });
+
+  it("display shows, updates and clears", async () => {
+    const ran = await run(
+      "display('a', { display_id: 'd1' }); display('b', { update: true, display_id: 'd1' }); display({ 'text/html': '<b>x</b>' }, { raw: true }); display.clear({ wait: true })",
+    );
+    assert.deepEqual(
+      ran.messages.map(({ msgType, content }) => [
+        msgType,
+        (content.transient as { display_id?: string } | undefined)?.display_id === "d1",
+        Object.keys((content.data as object | undefined) ?? {})[0] ?? content.wait,
+      ]),
+      [
+        ["display_data", true, "text/plain"],
+        ["update_display_data", true, "text/plain"],
+        ["display_data", false, "text/html"],
+        ["clear_output", false, true],
+      ],
+    );
+    assert.equal(ran.text, undefined);
+  });
+
+  it("honours Symbol.for('Jupyter.display'), sync and async, and says what went wrong in it", async () => {
+    assert.equal(
+      (await run("({ [Symbol.for('Jupyter.display')]: () => ({ 'text/markdown': '# hi' }) })")).data?.["text/markdown"],
+      "# hi",
+    );
+    assert.equal(
+      (await run("({ async [Symbol.for('Jupyter.display')]() { await null; return { 'text/html': '<i>' } } })")).data?.[
+        "text/html"
+      ],
+      "<i>",
+    );
+    const wrong = await run("({ [Symbol.for('Jupyter.display')]() { throw new Error('cannot') } })");
+    assert.match(wrong.stderr, /cannot/);
+    assert.ok(wrong.text);
+    const shown = await run(
+      "display({ async [Symbol.for('Jupyter.display')]() { await new Promise(r => setTimeout(r, 20)); return { 'text/html': 'late' } } })",
+    );
+    assert.equal(shown.messages[0]?.msgType, "display_data");
+  });
+
+  it("shows tables, images, charts and typed arrays richly, and escapes what it shows", async () => {
+    assert.match(
+      String((await run("[{ a: 1, b: '<script>' }, { a: 2 }]")).data?.["text/html"]),
+      /<th>a<\/th><th>b<\/th>[\s\S]*&#60;script&#62;/,
+    );
+    assert.match(
+      String((await run("new Map([['k', { v: 1 }]])")).data?.["text/html"]),
+      /<td>k<\/td><td>\{ v: 1 \}<\/td>/,
+    );
+    assert.match(String((await run("new Set(['one'])")).data?.["text/html"]), /one/);
+    assert.match(
+      String((await run("Float32Array.from({ length: 50 }, (_, i) => i)")).data?.["text/html"]),
+      /Float32Array \[50\] · min 0 · max 49 · mean 24.5[\s\S]*<polyline/,
+    );
+    assert.equal((await run("Buffer.from('iVBORw0KGgo=', 'base64')")).data?.["image/png"], "iVBORw0KGgo=");
+    assert.ok(
+      (await run("({ $schema: 'https://vega.github.io/schema/vega-lite/v5.json' })")).data?.[
+        "application/vnd.vegalite.v5+json"
+      ],
+    );
+    assert.ok((await run("({ data: [{ y: [1, 2] }], layout: {} })")).data?.["application/vnd.plotly.v1+json"]);
+    assert.equal((await run("Jupyter.html`<b>$" + "{1 + 1}</b>`")).data?.["text/html"], "<b>2</b>");
+    assert.equal(plain(String((await run("({ a: 1 })")).data?.["text/plain"])), "{ a: 1 }");
+  });
+
+  it("cuts huge values with a word on it", async () => {
+    const ran = await run("Array.from({ length: 99 }, () => 'x'.repeat(5000))");
+    assert.ok((ran.text?.length ?? 0) < 110_000);
+    assert.match(ran.text ?? "", /more characters/);
+  });
+});
