@@ -143,16 +143,16 @@ function describe(value: unknown): Bundle {
   return { data: { ...richOf(value), "text/plain": plain }, metadata: {} };
 }
 
-/** Coloured text as Node prints it; very long text is cut. */
+/** Text as Node prints it where there are no colours: tools compare a result's text/plain. Very long text is cut. */
 export function plainText(value: unknown): string {
   let text: string;
   try {
-    text = inspect(value, { colors: true });
+    text = inspect(value, { colors: false });
   } catch (error) {
     text = `[this value cannot be printed: ${error instanceof Error ? error.message : String(error)}]`;
   }
   return text.length > MAX_TEXT
-    ? `${text.slice(0, MAX_TEXT)}\u001b[0m\n... ${text.length - MAX_TEXT} more characters; console.log prints strings whole`
+    ? `${text.slice(0, MAX_TEXT)}\n... ${text.length - MAX_TEXT} more characters; console.log prints strings whole`
     : text;
 }
 
