@@ -128,11 +128,14 @@ const kernelTest = `
 import unittest
 import jupyter_kernel_test
 
-class Ours(jupyter_kernel_test.KernelTests, jupyter_kernel_test.IopubWelcomeTests):
+class Welcome(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = "policyscope"
+    support_iopub_welcome = True
+
+class Ours(jupyter_kernel_test.KernelTests):
     kernel_name = "policyscope"
     language_name = "typescript"
     file_extension = ".ts"
-    support_iopub_welcome = True
     code_hello_world = "console.log('hello, world')"
     code_stderr = "console.error('oops')"
     code_page_something = "?Array"
@@ -147,7 +150,7 @@ class Ours(jupyter_kernel_test.KernelTests, jupyter_kernel_test.IopubWelcomeTest
         {"code": "display({'image/svg+xml': '<svg/>', 'text/plain': 'svg'}, {raw: true})", "mime": "image/svg+xml"},
     ]
     completion_samples = [
-        {"text": "Arr", "matches": {"Array"}},
+        {"text": "Math.sq", "matches": {"sqrt"}},
         {"text": "JSON.str", "matches": {"stringify"}},
     ]
     complete_code_samples = ["1", "const a = 1", "function f() { return 1 }", "await 1"]
