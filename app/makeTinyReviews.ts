@@ -14,7 +14,7 @@ const folder = process.argv[2] ?? "src/models/embedded/tiny-reviews";
 const started = performance.now();
 const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(0)} s`;
 
-console.log(`Writing ${recipe.reviews} reviews and learning ${recipe.vocabSize} tokens.`);
+console.log(`Writing ${recipe.reviews} reviews and learning their words.`);
 let sum = 0;
 const { model, prompts } = await make(ortEngine(), recipe, {
   onStep: (step, loss) => {
@@ -32,7 +32,7 @@ console.log(
 );
 
 function card(): string {
-  const { seed, reviews, vocabSize, training } = recipe;
+  const { seed, reviews, training } = recipe;
   return `---
 license: apache-2.0
 language: en
@@ -45,7 +45,7 @@ watch a reinforcement-learning step happen in seconds. It is part of policyscope
 
 - Data: ${reviews} reviews written by a grammar that is part of the project (app/tinyReviews, seed ${seed}). No text of others is in it. About two
   fifths praise, a little more blame, the rest is neutral; one in five changes its mind half-way.
-- Tokenizer: byte-level BPE with ${vocabSize} pieces, learned from the same reviews. A text starts with \`<s>\` and ends with \`</s>\`.
+- Tokenizer: byte-level BPE with ${model.config.vocabSize} pieces, learned from the same reviews, so that each of their words is one token. A text starts with \`<s>\` and ends with \`</s>\`.
 - Training: ${training.steps} steps of ${training.batchSize} reviews, AdamW, cosine schedule from ${training.learningRate}, with the project's own engine.
 - \`prompts.txt\`: ${recipe.prompts} openings, one per line, which leave open what the reviewer thinks.
 

@@ -1,6 +1,6 @@
 import type { ProgramCache } from "../engine/programCache.js";
 import { Decoder, type GeneratingModel } from "./decoder.js";
-import { checkPrompts } from "./generate.js";
+import { checkRequest } from "./generate.js";
 import { kthLargest, type ProcessorOptions, processors } from "./processors.js";
 
 /** How beams are searched; warpers of the {@link ProcessorOptions} play no part. */
@@ -44,7 +44,7 @@ export async function beamSearch(
   if (!Number.isInteger(numBeams) || numBeams < 1) {
     throw new RangeError(`numBeams is ${numBeams}: expected a positive integer`);
   }
-  checkPrompts(model, [prompt], options);
+  checkRequest(model, [prompt], options);
   const stops = new Set(options.stopTokens ?? model.generation.eosTokenIds);
   const chain = processors(
     { ...options, doSample: false },

@@ -56,7 +56,7 @@ export async function generate(
   context: GenerationContext,
 ): Promise<Generated> {
   const { signal, seed, step = 0, onToken } = context;
-  checkPrompts(model, prompts, options);
+  checkRequest(model, prompts, options);
   const stops = new Set(options.stopTokens ?? model.generation.eosTokenIds);
   const sequences = prompts.map((prompt, sequence): Sequence => {
     const place = {
@@ -157,14 +157,22 @@ function choose(logits: Float32Array, { chain, ids, random, sequence }: Sequence
   return best;
 }
 
-/** @throws RangeError naming the prompt that cannot be gone on from */
-export function checkPrompts(
+/** @throws RangeError naming the prompt that cannot be gone on from, or the option that makes no sense */
+export function checkRequest(
   { name, config }: GeneratingModel,
   prompts: readonly (readonly number[])[],
-  { maxNewTokens }: GenerationOptions,
+  { maxNewTokens, minNewTokens = 0, stopTokens = [], suppressTokens = [] }: GenerationOptions,
 ): void {
   if (!Number.isInteger(maxNewTokens) || maxNewTokens < 0) {
     throw new RangeError(`maxNewTokens is ${maxNewTokens}: expected a non-negative integer`);
+  }
+  if (!(minNewTokens >= 0 && minNewTokens <= maxNewTokens)) {
+    throw new RangeError(`minNewTokens is ${minNewTokens}: expected a number from 0 to maxNewTokens (${maxNewTokens})`);
+  }
+  for (const id of [...stopTokens, ...suppressTokens]) {
+    if (!Number.isInteger(id) || id < 0 || id >= config.vocabSize) {
+      throw new RangeError(`stopTokens or suppressTokens name ${id}; ${name} has tokens 0 to ${config.vocabSize - 1}`);
+    }
   }
   for (const [i, prompt] of prompts.entries()) {
     if (prompt.length === 0) {

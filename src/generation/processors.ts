@@ -358,9 +358,9 @@ export function processors(
   if (o.doSample ?? true) {
     if (o.temperature !== undefined && o.temperature !== 1) chain.push(temperature(o.temperature));
     if (o.topK) chain.push(topK(o.topK));
-    if (o.topP !== undefined && o.topP < 1) chain.push(topP(o.topP));
+    if (o.topP !== undefined && o.topP !== 1) chain.push(topP(o.topP));
     if (o.minP) chain.push(minP(o.minP));
-    if (o.typicalP !== undefined && o.typicalP < 1) chain.push(typical(o.typicalP));
+    if (o.typicalP !== undefined && o.typicalP !== 1) chain.push(typical(o.typicalP));
     if (o.epsilonCutoff) chain.push(epsilonCutoff(o.epsilonCutoff));
     if (o.etaCutoff) chain.push(etaCutoff(o.etaCutoff));
   }

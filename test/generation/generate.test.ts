@@ -95,6 +95,10 @@ for (const family of ["llama_untied", "gpt2"]) {
       await assert.rejects(run([5000]), /prompt 1 has the token 5000/);
       await assert.rejects(run(Array(model.config.maxPositions).fill(1)), /prompt 1 has \d+ tokens .* room for/);
       await assert.rejects(run([1], { maxNewTokens: -1 }), /maxNewTokens is -1/);
+      await assert.rejects(run([1], { minNewTokens: 13 }), /minNewTokens is 13.*maxNewTokens \(12\)/);
+      await assert.rejects(run([1], { stopTokens: [-5] }), /stopTokens .* name -5/);
+      await assert.rejects(run([1], { topP: 1.5 }), /topP is 1.5/);
+      await assert.rejects(run([1], { topK: -1 }), /topK is -1/);
       await assert.rejects(run([1], { temperature: 0 }), /temperature is 0.*doSample false/);
       await assert.rejects(
         run([1], { suppressTokens: [...Array(model.config.vocabSize).keys()] }),
