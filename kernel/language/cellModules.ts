@@ -50,6 +50,7 @@ export class CellModules {
     return this.#bindings;
   }
 
+  /** Forgets all cells; file names are never used again, for the checker may remember what they held. */
   clear(): void {
     this.#bindings.clear();
     this.#ambient.clear();

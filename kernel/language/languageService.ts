@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Completeness, Completion, Diagnostic, Inspection, Runtime, RuntimeName } from "./answers.js";
 import { chainAt, chainBefore } from "./chain.js";
 import { isComplete } from "./isComplete.js";
-import type { AnswerMessage, Answers, Job, JobMessage, TypeInfo, WorkerSetup } from "./jobs.js";
+import type { AnswerMessage, Answers, Job, JobMessage, WorkerSetup } from "./jobs.js";
 import { mergeCompletions } from "./merge.js";
 import { presentInspection } from "./present.js";
 
@@ -12,12 +12,15 @@ export interface LanguageServiceOptions {
   readonly directory: string;
   /** The running session; without it only types are known. */
   readonly runtime?: Runtime;
+  /** How long, in milliseconds, a key press waits for the checker before living names alone are the answer. Default 1500. */
+  readonly patience?: number;
   /** Is told what went wrong in the background. */
   readonly log?: (line: string) => void;
 }
 
-/** How long a key press waits for the checker before living names alone are the answer. */
 const PATIENCE_MS = 1500;
+/** How much longer, when living names tell nothing. */
+const LONG_PATIENCE_MS = 8000;
 /** Cells remembered for a worker that starts late or starts again. */
 const REMEMBERED_CELLS = 2000;
 
@@ -76,12 +79,9 @@ export class LanguageService {
     const chain = chainBefore(code, offset);
     const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "" };
     this.#start();
-    const typed =
-      this.#state === "ready"
-        ? within(PATIENCE_MS, this.#ask({ kind: "complete", source: code, offset }))
-        : Promise.resolve(undefined);
     const living = chain === undefined ? Promise.resolve([]) : this.#living(chain.object);
-    const [types, values] = await Promise.all([typed, living]);
+    const known = living.then((names) => names.some(({ name }) => name.startsWith(at.typed)));
+    const [types, values] = await Promise.all([this.#typed({ kind: "complete", source: code, offset }, known), living]);
     return mergeCompletions(types, types?.nothingHere === true ? [] : values, at);
   }
 
@@ -92,13 +92,14 @@ export class LanguageService {
   async inspect(code: string, offset: number, detailLevel: 0 | 1): Promise<Inspection> {
     this.#start();
     const chain = chainAt(code, offset);
-    const typed =
-      this.#state === "ready"
-        ? within(PATIENCE_MS, this.#ask({ kind: "inspect", source: code, offset, definition: detailLevel === 1 }))
-        : Promise.resolve(undefined);
+    const definition = detailLevel === 1;
     const living = chain === undefined ? Promise.resolve(undefined) : this.#value(chain);
-    const [types, value] = await Promise.all([typed, living]);
-    return presentInspection(types as TypeInfo | undefined, value);
+    const known = living.then((value) => value !== undefined && !definition);
+    const [types, value] = await Promise.all([
+      this.#typed({ kind: "inspect", source: code, offset, definition }, known),
+      living,
+    ]);
+    return presentInspection(types, value);
   }
 
   /** Whether the code can be run as it stands. Needs no checker. */
@@ -172,6 +173,17 @@ export class LanguageService {
       const message: JobMessage = { id, job };
       worker.postMessage(message);
     });
+  }
+
+  /** The checker's answer, if it comes soon; waited for longer, and while it warms up, when living values tell nothing. */
+  async #typed<K extends "complete" | "inspect">(
+    job: Extract<Job, { kind: K }>,
+    known: Promise<boolean>,
+  ): Promise<Answers[K] | undefined> {
+    if (this.#state !== "ready" && (this.#state !== "warming" || (await known))) return undefined;
+    const answer = this.#ask(job);
+    const soon = await within(this.#options.patience ?? PATIENCE_MS, answer);
+    return soon !== undefined || (await known) ? soon : within(LONG_PATIENCE_MS, answer);
   }
 
   async #living(expression: string): Promise<readonly RuntimeName[]> {

@@ -67,14 +67,18 @@ export class NotebookProgram {
     this.#service = this.#createService();
   }
 
+  /** Forgets all cells; another folder has other packages and another tsconfig.json. */
   reset(directory: string): void {
-    this.#directory = normal(directory);
-    this.#cells = new CellModules(this.#directory);
+    const moved = normal(directory) !== this.#directory;
+    this.#cells.clear();
     this.#modules = undefined;
     this.#resolved.clear();
+    this.#structure++;
+    if (!moved) return;
+    this.#directory = normal(directory);
+    this.#cells = new CellModules(this.#directory);
     this.#globals = `${this.#directory}/__kernel_globals__.d.ts`;
     this.#configStamp = "";
-    this.#structure++;
     this.#readConfig();
     this.#service.dispose();
     this.#service = this.#createService();
