@@ -23,8 +23,12 @@ export interface Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   /** The Jinja source that turns a conversation into text, if the model has one. */
   readonly chatTemplate: string | undefined;
-  /** Ids of a text. Special tokens written out in the text are recognised; `addSpecialTokens` (default true) also adds those the model begins or ends with. */
-  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  /**
+   * Ids of a text. Special tokens written out in the text are recognised, unless `parseSpecial` is false: then they are
+   * text like any other, which is right for what a stranger wrote. `addSpecialTokens` (default true) adds those that the
+   * model begins or ends with.
+   */
+  encode(text: string, options?: { addSpecialTokens?: boolean; parseSpecial?: boolean }): number[];
   /** The text of some ids; bytes that are no UTF-8 become U+FFFD. `skipSpecialTokens` defaults to false. */
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
   /** One token as it is shown: its text, where bytes that are only part of a character are spelled `<0xF0>`. */
@@ -103,7 +107,8 @@ export function createTokenizer(
   for (const [piece, id] of hub.get_vocab(true)) pieces[id] = piece;
   for (const { id, content } of json.added_tokens) pieces[id] = content;
   const added = new Set(json.added_tokens.map(({ id }) => id));
-  const specialIds = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id));
+  const specials = json.added_tokens.filter(({ special }) => special);
+  const specialIds = new Set(specials.map(({ id }) => id));
   const idOf = (token: z.infer<typeof tokenSchema>) => {
     if (token == null) return undefined;
     return hub.token_to_id(typeof token === "string" ? token : token.content);
@@ -115,6 +120,7 @@ export function createTokenizer(
   const cleanUp = config.clean_up_tokenization_spaces ?? false;
   const chatTemplate = templateOf(config.chat_template);
   let template: Template | undefined;
+  let withoutSpecials: HubTokenizer | undefined;
 
   return Object.freeze({
     available: true,
@@ -125,9 +131,17 @@ export function createTokenizer(
     unkTokenId,
     specialIds,
     chatTemplate,
-    encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}) {
+    encode(
+      text: string,
+      { addSpecialTokens = true, parseSpecial = true }: { addSpecialTokens?: boolean; parseSpecial?: boolean } = {},
+    ) {
       if (text === "" && !addSpecialTokens) return [];
-      const { ids } = hub.encode(text, { add_special_tokens: addSpecialTokens });
+      const literal = !parseSpecial && specials.some(({ content }) => text.includes(content));
+      if (literal) {
+        const plain = { ...json, added_tokens: json.added_tokens.filter(({ special }) => !special) };
+        withoutSpecials ??= buildHubTokenizer(plain, config, where);
+      }
+      const { ids } = ((literal && withoutSpecials) || hub).encode(text, { add_special_tokens: addSpecialTokens });
       if (ids.some((id?: number | null) => id == null)) {
         throw new Error(
           `${where}: the text ${JSON.stringify(text.slice(0, 40))} has characters that the vocabulary has no token for.`,

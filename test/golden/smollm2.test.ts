@@ -41,6 +41,7 @@ interface TokenizerItem {
   readonly ids: number[];
   readonly decoded: string;
   readonly decoded_skip_special: string;
+  readonly ids_specials_as_text?: number[];
 }
 interface TokenizerExpected {
   readonly items: readonly TokenizerItem[];
@@ -50,8 +51,9 @@ interface TokenizerExpected {
 test("smollm2: the tokenizer rebuilt from the GGUF gives the same ids and texts", options, () => {
   const { expected } = readGolden<unknown, TokenizerExpected>("smollm2/tokenizer.json");
   const { tokenizer } = model;
-  for (const { text, ids, decoded, decoded_skip_special } of expected.items) {
+  for (const { text, ids, decoded, decoded_skip_special, ids_specials_as_text: literal } of expected.items) {
     assert.deepEqual(tokenizer.encode(text), ids, JSON.stringify(text));
+    if (literal) assert.deepEqual(tokenizer.encode(text, { parseSpecial: false }), literal, JSON.stringify(text));
     assert.equal(tokenizer.decode(ids), decoded, JSON.stringify(text));
     assert.equal(tokenizer.decode(ids, { skipSpecialTokens: true }), decoded_skip_special, JSON.stringify(text));
   }

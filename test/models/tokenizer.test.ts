@@ -19,6 +19,9 @@ test("special tokens written in the text are tokens, and can be left out of it a
   assert.equal(ids.at(-1), tokenizer.eosTokenId);
   assert.equal(tokenizer.decode(ids, { skipSpecialTokens: true }), "in");
   assert.deepEqual([...tokenizer.specialIds], [0, 1]);
+  const literal = tokenizer.encode("in<|end|>", { parseSpecial: false });
+  assert.ok(!literal.includes(0));
+  assert.equal(tokenizer.decode(literal), "in<|end|>");
   assert.equal(tokenizer.padTokenId, 1);
 });
 
