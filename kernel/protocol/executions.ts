@@ -1,14 +1,17 @@
 /** One thing waiting for its turn. */
 export interface Turn {
-  /** Does it. `stop` means: abort what waits behind it. Must not throw. */
-  run(): Promise<{ readonly stop: boolean }>;
+  /** Does it. Must not throw. */
+  run(): Promise<void>;
   /** Says that its turn will never come; undefined for what runs also after a failure. */
   abort?(): void;
 }
 
+/** Milliseconds in which requests that were sent together with a failed one reach us. */
+const gathering = 2;
+
 /**
- * Cells one after the other, as one shell or subshell runs them. When a cell fails, and asked for it, the cells that
- * already wait behind it are aborted.
+ * Cells one after the other, as one shell or subshell runs them. When a cell fails, the cells that already wait behind it
+ * can be aborted.
  */
 export class ExecutionQueue {
   readonly #waiting: Turn[] = [];
@@ -24,24 +27,22 @@ export class ExecutionQueue {
     if (!this.#running) void this.#run();
   }
 
-  /** Aborts everything that waits. */
-  abort(): void {
+  /**
+   * Takes out what can be aborted, and returns the way to abort it. Call before the failure is told: what comes afterwards
+   * was sent by someone who knows of it.
+   */
+  async withdraw(): Promise<() => void> {
+    await new Promise((resolve) => setTimeout(resolve, gathering));
     const waiting = this.#waiting.splice(0);
-    for (const turn of waiting) {
-      if (turn.abort) turn.abort();
-      else this.#waiting.push(turn);
-    }
+    this.#waiting.push(...waiting.filter(({ abort }) => !abort));
+    return () => {
+      for (const turn of waiting) turn.abort?.();
+    };
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) {
-      const { stop } = await turn.run();
-      if (!stop) continue;
-      // Requests sent together may still lie in the socket: let them be read before the queue is emptied.
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      this.abort();
-    }
+    for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) await turn.run();
     this.#running = false;
   }
 }

@@ -47,7 +47,10 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
   readonly #subshells = new Subshells();
   readonly #publisher: Publisher;
   readonly #questions: Questions;
+  /** Who asked for the cells that run, by message id. */
   readonly #clients = new Map<string, readonly Buffer[]>();
+  /** The running cells whose results belong to the history. */
+  readonly #remembered = new Set<string>();
   #sockets: KernelSockets | undefined;
   #session: Session<Header> | undefined;
   #adapter: Promise<DebugAdapter> | undefined;
@@ -191,7 +194,10 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     if (this.#leaving) return;
     this.#leaving = true;
     const patience = new Promise((resolve) => setTimeout(resolve, 2_000));
-    await Promise.race([this.#session?.dispose(), patience]);
+    const gone = this.#session
+      ?.dispose()
+      .catch((error: Error) => this.#parts.log(`the session did not end: ${error.message}`));
+    await Promise.race([gone, patience]);
     this.#publisher.flush();
     this.#parts.exit();
   }
@@ -215,6 +221,8 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       this.#publisher.status("busy", message.header);
       const reply = await this.#replyTo("execute_request", channel, message);
       const { status } = reply;
+      const failed = status !== "ok" && message.content.stop_on_error !== false;
+      const abortOthers = failed ? await queue.withdraw() : undefined;
       this.#reply(channel, message, reply, {
         started,
         status,
@@ -222,7 +230,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
         engine: this.#required("sockets").codec.session,
       });
       this.#publisher.status("idle", message.header);
-      return { stop: status !== "ok" && message.content.stop_on_error !== false };
+      abortOthers?.();
     };
     queue.add({ run, abort });
   }
@@ -234,7 +242,10 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const executionCount = storeHistory ? ++this.#executionCount : Math.max(1, this.#executionCount);
     if (!silent)
       this.#publisher.publish({ type: "execute_input", content: { code, execution_count: executionCount }, parent });
-    if (storeHistory) this.#parts.history.input(executionCount, code);
+    if (storeHistory) {
+      this.#parts.history.input(executionCount, code);
+      this.#remembered.add(parent.msg_id);
+    }
     const { cellId } = message.metadata;
     if (storeHistory) {
       const named = typeof cellId === "string";
@@ -257,6 +268,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       parent,
     });
     this.#clients.delete(parent.msg_id);
+    this.#remembered.delete(parent.msg_id);
     this.#questions.withdraw(parent.msg_id);
     return this.#outcomeReply(outcome, executionCount, parent, silent);
   }
@@ -294,7 +306,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
    */
   #receiveComm(type: "comm_open" | "comm_msg" | "comm_close", message: Message): void {
     const parent = message.header;
-    const deliver = async (): Promise<{ stop: boolean }> => {
+    const deliver = async (): Promise<void> => {
       this.#publisher.status("busy", parent);
       try {
         const content = readComm(type, message.content);
@@ -305,7 +317,6 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
         this.#parts.log(`${type} failed: ${(error as Error).message}`);
       }
       this.#publisher.status("idle", parent);
-      return { stop: false };
     };
     const known = typeof message.content.comm_id === "string" && this.#comms.has(message.content.comm_id);
     const queue = this.#subshells.main;
@@ -324,7 +335,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       }
     }
     if (msgType === "comm_open" || msgType === "comm_close") this.#comms.note(msgType, content);
-    if (msgType === "execute_result") this.#remember(content);
+    if (msgType === "execute_result" && parent && this.#remembered.has(parent.msg_id)) this.#remember(content);
     this.#publisher.publish({ type: msgType, content, metadata, buffers, parent });
   }
 

@@ -36,6 +36,7 @@ export async function runKernel(connectionFile: string): Promise<void> {
       void adapter?.sessionLost();
     },
     exit: async () => {
+      setTimeout(() => process.exit(0), 2_000);
       await closeSockets();
       // The addon's thread still carries what was sent to the network.
       setTimeout(() => process.exit(0), 30);
@@ -44,6 +45,8 @@ export async function runKernel(connectionFile: string): Promise<void> {
   });
   const session = createSession({ events: kernel });
 
+  // Whoever started us may have closed its end of our output; there is nobody to tell then.
+  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   process.on("SIGINT", () => void kernel.interrupt());
   for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void kernel.leave());
   process.on("uncaughtException", (error) => log(`internal error, the kernel goes on: ${error.stack}`));

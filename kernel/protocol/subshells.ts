@@ -19,8 +19,9 @@ export class Subshells {
 
   /** @throws {BadRequest} when there is no such subshell. */
   delete(id: string): void {
-    this.#named(id).abort();
+    const queue = this.#named(id);
     this.#others.delete(id);
+    void queue.withdraw().then((abort) => abort());
   }
 
   list(): string[] {

@@ -277,10 +277,10 @@ export class KernelClient {
   /** Milliseconds of one heartbeat. */
   async ping(timeout = 1_000): Promise<number> {
     const started = performance.now();
-    await this.#heartbeat.send("ping");
     const pong = new Promise<true>((resolve) => {
       this.#onPong = () => resolve(true);
     });
+    await this.#heartbeat.send("ping");
     if (!(await Promise.race([pong, sleep(timeout, false as const, { ref: false })])))
       throw new KernelTimeout(`no heartbeat within ${timeout} ms`);
     return performance.now() - started;

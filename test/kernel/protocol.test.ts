@@ -1,0 +1,329 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KernelClient } from "../../kernel/wire/client.js";
+import { newConnection, writeConnection } from "../../kernel/wire/connection.js";
+import type { Message } from "../../kernel/wire/messages.js";
+import { resultText, startKernel, streamText, type TestKernel, typesOf } from "./startKernel.js";
+
+const timeout = 20_000;
+
+describe("the protocol", { timeout: 180_000 }, () => {
+  let kernel: TestKernel;
+  let client: KernelClient;
+  before(async () => {
+    kernel = await startKernel();
+    client = kernel.client;
+  });
+  after(() => kernel.stop());
+  const run = (code: string, options: object = {}) => client.execute(code, { timeout, ...options });
+  const ask = async (type: string, content: object = {}, channel: "shell" | "control" = "shell") =>
+    (await client.request(channel, type, content, { timeout })).reply.content;
+
+  test("a cell's messages come in order: busy, input, output, result, idle", async () => {
+    const { reply, iopub } = await run("console.log('a'); console.error('b'); 1 + 1");
+    assert.deepEqual(typesOf(iopub), ["status", "execute_input", "stream", "stream", "execute_result", "status"]);
+    assert.equal(reply.content.status, "ok");
+    assert.match(String(reply.metadata.started), /^\d{4}-/);
+  });
+
+  test("an error is broadcast and replied with the same words", async () => {
+    const { reply, iopub } = await run("null.x");
+    const { ename, evalue, traceback } = iopub.find(({ header }) => header.msg_type === "error")?.content ?? {};
+    assert.equal(ename, "TypeError");
+    const { execution_count, ...replied } = reply.content;
+    assert.deepEqual(replied, { status: "error", ename, evalue, traceback });
+    assert.equal(typeof execution_count, "number");
+  });
+
+  test("user expressions are evaluated after the cell, each with its own status", async () => {
+    const { reply } = await run("const base = 20", { userExpressions: { sum: "base + 1", bad: "nowhere + 1" } });
+    const { sum, bad } = reply.content.user_expressions as Record<string, Record<string, unknown>>;
+    assert.deepEqual(sum, { status: "ok", data: { "text/plain": "21" }, metadata: {} });
+    assert.equal(bad?.status, "error");
+    assert.equal(bad?.ename, "ReferenceError");
+  });
+
+  test("cells that wait behind a failed one are aborted, unless it says otherwise", async () => {
+    const slowFailure = "await new Promise((r) => setTimeout(r, 30)); throw new Error('x')";
+    const aborted = await Promise.all([run(slowFailure), run("1"), run("2")]);
+    assert.deepEqual(
+      aborted.map(({ reply }) => reply.content.status),
+      ["error", "aborted", "aborted"],
+    );
+    const kept = await Promise.all([run(slowFailure, { stopOnError: false }), run("1"), run("2")]);
+    assert.deepEqual(
+      kept.map(({ reply }) => reply.content.status),
+      ["error", "ok", "ok"],
+    );
+    assert.equal((await run("3")).reply.content.status, "ok", "a cell sent afterwards runs");
+  });
+
+  test("control, shell questions and the heartbeat are answered while a cell loops; interrupt stops it and keeps state", async () => {
+    await run("let kept = 41");
+    const looping = run("for (;;) {}");
+    await sleep(100);
+    assert.equal((await ask("kernel_info_request", {}, "control")).status, "ok");
+    assert.equal((await ask("kernel_info_request")).status, "ok");
+    assert.equal(
+      (await ask("history_request", { hist_access_type: "tail", n: 1, output: false, raw: true })).status,
+      "ok",
+    );
+    assert.equal((await ask("is_complete_request", { code: "f(" })).status, "incomplete");
+    assert.ok((await client.ping()) < 1_000);
+    const waiting = run("1");
+    await client.interrupt();
+    const { reply } = await looping;
+    assert.equal(reply.content.ename, "KeyboardInterrupt");
+    assert.equal((await waiting).reply.content.status, "aborted");
+    assert.equal(resultText((await run("kept + 1")).iopub), "42");
+  });
+
+  test("SIGINT interrupts as the message does", {
+    skip: process.platform === "win32" && "no SIGINT on Windows",
+  }, async () => {
+    const waiting = run("await new Promise(() => {})");
+    await sleep(150);
+    client.process?.kill("SIGINT");
+    assert.equal((await waiting).reply.content.ename, "KeyboardInterrupt");
+    assert.equal(resultText((await run("kept")).iopub), "41");
+  });
+
+  test("several clients: all hear broadcasts, each gets its own replies, cells take turns", async () => {
+    const other = await kernel.another();
+    const heard: string[] = [];
+    other.listen((channel, message) => {
+      if (channel === "iopub" && message.header.msg_type === "stream") heard.push(String(message.content.text));
+    });
+    const [mine, theirs] = await Promise.all([
+      run("console.log('mine'); await new Promise((r) => setTimeout(r, 50)); 'm'"),
+      other.execute("console.log('theirs'); 't'", { timeout }),
+    ]);
+    assert.match(resultText(mine.iopub) ?? "", /m/);
+    assert.match(resultText(theirs.iopub) ?? "", /t/);
+    assert.deepEqual(streamText(mine.iopub), "mine\n");
+    assert.deepEqual(heard.join(""), "mine\ntheirs\n");
+  });
+
+  test("late output belongs to the cell that started it", async () => {
+    const late = new Promise<Message>((resolve) => {
+      void run("setTimeout(() => console.log('late'), 150)", {
+        onIopub: (message: Message) => message.header.msg_type === "stream" && resolve(message),
+      });
+    });
+    await run("1");
+    assert.equal((await late).content.text, "late\n");
+  });
+
+  test("comm messages keep buffers, and status has their parent", async () => {
+    await run(
+      "Jupyter.comms.register('sum', (comm) => comm.onMessage(({ buffers }) => { const v = buffers[0]; const f = new Float32Array(v.buffer, v.byteOffset, v.byteLength / 4); comm.send({ sum: f.reduce((a, b) => a + b) }, { buffers: [new Uint8Array([7, 8])] }) }))",
+    );
+    const comm = client.openComm("sum");
+    const messages: Message[] = [];
+    await new Promise<void>((resolve) => {
+      client.sendComm(
+        comm,
+        {},
+        {
+          buffers: [new Uint8Array(new Float32Array([1, 2, 3.5]).buffer)],
+          onIopub: (message) => {
+            messages.push(message);
+            if (message.content.execution_state === "idle") resolve();
+          },
+        },
+      );
+    });
+    assert.deepEqual(typesOf(messages), ["status", "comm_msg", "status"]);
+    assert.deepEqual(messages[1]?.content.data, { sum: 6.5 });
+    assert.deepEqual([...(messages[1]?.buffers[0] ?? [])], [7, 8]);
+    assert.deepEqual(await ask("comm_info_request", { target_name: "sum" }), {
+      status: "ok",
+      comms: { [comm]: { target_name: "sum" } },
+    });
+    assert.deepEqual(await ask("comm_info_request", { target_name: "other" }), { status: "ok", comms: {} });
+    client.closeComm(comm);
+    await sleep(50);
+    assert.deepEqual(await ask("comm_info_request"), { status: "ok", comms: {} });
+  });
+
+  test("a comm for a target that a waiting cell will register waits for that cell", async () => {
+    const first = run("await new Promise((r) => setTimeout(r, 80))");
+    const second = run("Jupyter.comms.register('soon', (comm) => comm.send({ here: true }))");
+    const opened = new Promise<Message>((resolve) => {
+      client.openComm("soon", {}, { onIopub: (m) => m.header.msg_type.startsWith("comm_") && resolve(m) });
+    });
+    await Promise.all([first, second]);
+    const { header, content } = await opened;
+    assert.equal(header.msg_type, "comm_msg");
+    assert.deepEqual(content.data, { here: true });
+  });
+
+  test("subshells: made, listed, used side by side, deleted", async () => {
+    const create = async () => String((await ask("create_subshell_request", {}, "control")).subshell_id);
+    const [one, two] = [await create(), await create()];
+    assert.deepEqual((await ask("list_subshell_request", {}, "control")).subshell_id, [one, two]);
+    const wait = "await new Promise((r) => setTimeout(r, 200)); ";
+    await run("globalThis.arrived = 0");
+    const meet = "arrived++; while (arrived < 3) await new Promise((r) => setTimeout(r, 5)); ";
+    const results = await Promise.all([
+      run(`${meet}'main'`),
+      run(`${meet}'one'`, { header: { subshell_id: one } }),
+      run(`${meet}'two'`, { header: { subshell_id: two } }),
+    ]);
+    assert.deepEqual(
+      results.map(({ iopub }) => resultText(iopub)),
+      ["'main'", "'one'", "'two'"],
+    );
+    const counts = results.map(({ reply }) => reply.content.execution_count);
+    assert.equal(new Set(counts).size, 3);
+    const [failed, beside] = await Promise.all([
+      run(`${wait}throw new Error('only here')`, { header: { subshell_id: one } }),
+      run(`${wait}1`),
+    ]);
+    assert.equal(failed.reply.content.status, "error");
+    assert.equal(beside.reply.content.status, "ok", "an error aborts its own subshell only");
+    for (const subshell_id of [one, two])
+      assert.equal((await ask("delete_subshell_request", { subshell_id }, "control")).status, "ok");
+    assert.deepEqual((await ask("list_subshell_request", {}, "control")).subshell_id, []);
+    assert.equal((await ask("delete_subshell_request", { subshell_id: one }, "control")).status, "error");
+    assert.equal((await run("1", { header: { subshell_id: one } })).reply.content.status, "error");
+  });
+
+  test("password questions say so, and an answer that nobody asked for is ignored", async () => {
+    client.send("stdin", "input_reply", { value: "too early" });
+    const asked: [string, boolean][] = [];
+    const { iopub } = await run("[await input('a? '), await input('b? ', { password: true })].join('+')", {
+      onInput: (prompt: string, password: boolean) => {
+        asked.push([prompt, password]);
+        return prompt.slice(0, 1);
+      },
+    });
+    assert.deepEqual(asked, [
+      ["a? ", false],
+      ["b? ", true],
+    ]);
+    assert.equal(resultText(iopub), "'a+b'");
+  });
+
+  test("50 MB of output arrive whole", async () => {
+    const { iopub } = await run("for (let i = 0; i < 50; i++) process.stdout.write(String(i % 10).repeat(1_000_000))", {
+      timeout: 60_000,
+    });
+    const text = streamText(iopub);
+    assert.equal(text.length, 50_000_000);
+    for (let i = 0; i < 50; i++) assert.equal(text[i * 1_000_000 + 500_000], String(i % 10));
+  });
+
+  test("stdout and stderr in alternation: all arrives, each in order, in few messages", async () => {
+    const lines = 5_000;
+    const { iopub } = await run(`for (let i = 0; i < ${lines}; i++) { console.log("o" + i); console.error("e" + i); }`);
+    const expected = (letter: string) => Array.from({ length: lines }, (_, i) => `${letter}${i}\n`).join("");
+    assert.equal(streamText(iopub, "stdout"), expected("o"));
+    assert.equal(streamText(iopub, "stderr"), expected("e"));
+    assert.ok(iopub.length < 1_000, `${iopub.length} messages`);
+  });
+
+  test("connection and usage are told to those who ask", async () => {
+    assert.equal((await ask("connect_request")).shell_port, client.connection.shell_port);
+    assert.ok(Number((await ask("usage_request", {}, "control")).kernel_memory) > 10_000_000);
+  });
+
+  test("an unknown type of message is logged, and the kernel goes on", async () => {
+    client.send("shell", "make_coffee_request", {});
+    assert.equal((await ask("kernel_info_request")).status, "ok");
+    assert.match(kernel.log(), /make_coffee_request/);
+  });
+
+  test("a cell that ends the process is explained; the session starts anew and P goes on", async () => {
+    const pid = client.process?.pid;
+    const { reply, iopub } = await run("let gone = 1; process.exit(3)");
+    assert.equal(reply.content.status, "error");
+    assert.match(`${reply.content.evalue}`, /process\.exit\(3\)/);
+    assert.ok(typesOf(iopub).includes("error"));
+    const after = await run("typeof gone");
+    assert.equal(resultText(after.iopub), "'undefined'");
+    assert.equal(client.process?.pid, pid);
+    assert.ok(Number(after.reply.content.execution_count) > Number(reply.content.execution_count));
+  });
+});
+
+describe("the kernel's life", { timeout: 60_000 }, () => {
+  test("history is kept across restarts of the kernel", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "history-"));
+    const env = { POLICYSCOPE_HISTORY: folder };
+    {
+      await using kernel = await startKernel({ env });
+      await kernel.client.execute("const remembered = 1", { timeout });
+      await kernel.client.execute("6 * 7", { timeout });
+      await kernel.client.execute("'not this'", { timeout, storeHistory: false });
+    }
+    {
+      await using kernel = await startKernel({ env });
+      const ask = async (content: object) =>
+        (await kernel.client.request("shell", "history_request", { raw: true, output: false, ...content }, { timeout }))
+          .reply.content.history;
+      assert.deepEqual(await ask({ hist_access_type: "tail", n: 5 }), [
+        [1, 1, "const remembered = 1"],
+        [1, 2, "6 * 7"],
+      ]);
+      assert.deepEqual(await ask({ hist_access_type: "range", session: -1, start: 2, stop: 3, output: true }), [
+        [1, 2, ["6 * 7", "42"]],
+      ]);
+      assert.deepEqual(await ask({ hist_access_type: "search", pattern: "*remembered*", n: 1 }), [
+        [1, 1, "const remembered = 1"],
+      ]);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  test("it ends when the process that started it is killed", {
+    skip: process.platform === "win32" && "POSIX only",
+  }, async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "orphan-")), "connection.json");
+    writeConnection(file, await newConnection());
+    const code = `
+      const { spawn } = require("node:child_process");
+      const child = spawn(process.execPath, ["dist/kernel/main.js", ${JSON.stringify(file)}], { stdio: ["ignore", "inherit", "inherit"] });
+      console.log(child.pid);
+      setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "pipe"] });
+    const [line] = await once(parent.stdout.setEncoding("utf8"), "data");
+    const pid = Number(line);
+    await sleep(700);
+    parent.kill("SIGKILL");
+    parent.stdout.destroy();
+    parent.stderr.destroy();
+    const alive = () => {
+      try {
+        return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+      } catch {
+        try {
+          return process.platform !== "linux" && process.kill(pid, 0);
+        } catch {
+          return false;
+        }
+      }
+    };
+    for (let tries = 0; alive() && tries < 80; tries++) await sleep(100);
+    assert.equal(alive(), false);
+  });
+
+  test("a port that is taken is named, and nothing is left running", async () => {
+    await using kernel = await startKernel();
+    const file = join(mkdtempSync(join(tmpdir(), "taken-")), "connection.json");
+    writeConnection(file, kernel.client.connection);
+    const child = spawn(process.execPath, ["dist/kernel/main.js", file], { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    assert.deepEqual(await once(child, "close"), [1, null]);
+    assert.match(said, /cannot listen on tcp:\/\/127\.0\.0\.1:\d+/);
+  });
+});
