@@ -31,13 +31,15 @@ where(cli.command("uninstall").description("take the kernel's registration away 
 });
 
 cli
-  .command("lab [notebook]")
-  .description("open JupyterLab on the tutorials, or on a notebook or folder, in an environment of its own")
+  .command("lab [notebook] [jupyter-arguments...]")
+  .description(
+    "open JupyterLab on the tutorials, or on a notebook or folder, in an environment of its own (arguments after -- go to it)",
+  )
   .option("--no-browser", "do not open a browser")
   .option("--port <port>", "the port of the server", Number)
-  .action(async (target: string | undefined, options: { browser: boolean; port?: number }) => {
+  .action(async (target: string | undefined, more: string[], options: { browser: boolean; port?: number }) => {
     const { lab } = await import("./lab.js");
-    process.exitCode = await lab({ ...(target === undefined ? {} : { target }), ...options, say });
+    process.exitCode = await lab({ ...(target === undefined ? {} : { target }), ...options, more, say });
   });
 
 cli

@@ -70,7 +70,8 @@ export async function ensureJupyter({
       "Install the venv module (Debian, Ubuntu: apt install python3-venv), then run this again.",
     );
     const pins = python.minor >= 10 ? ["-c", constraints] : [];
-    say("installing JupyterLab and anywidget into it (once)");
+    say("installing JupyterLab and anywidget into it (once, about half a minute)");
+    let collected = 0;
     await command(
       env.python,
       [
@@ -88,8 +89,8 @@ export async function ensureJupyter({
       "JupyterLab could not be installed",
       "Check the network (pip must reach a package index), then run this again; everything else works meanwhile.",
       (line) => {
-        const collected = /^(Collecting|Installing) (\S+)/.exec(line);
-        if (collected) say(`  ${line.slice(0, 100)}`);
+        if (/^Collecting /.test(line) && ++collected % 25 === 0) say(`  ${collected} packages found`);
+        if (/^Installing collected/.test(line)) say(`  unpacking ${collected} packages`);
       },
     );
     writeFileSync(finished, JSON.stringify({ python: python.version, at: new Date().toISOString() }));

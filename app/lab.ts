@@ -17,11 +17,14 @@ export async function lab({
   target,
   browser = true,
   port,
+  more = [],
   say,
 }: {
   target?: string;
   browser?: boolean;
   port?: number;
+  /** More arguments for JupyterLab. */
+  more?: readonly string[];
   say: (line: string) => void;
 }): Promise<number> {
   const env = await ensureJupyter({ purpose: "lab", say });
@@ -42,6 +45,7 @@ export async function lab({
       "--LabApp.news_url=None",
       "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
       "--LabApp.extension_manager=readonly",
+      ...more,
     ],
     { stdio: "inherit", env: { ...process.env, ...folders } },
   );

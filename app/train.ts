@@ -13,7 +13,7 @@ const file = z.looseObject({
   model: z.string().optional(),
   model_name_or_path: z.string().optional(),
   dataset: z.string().optional(),
-  reward: z.enum(["vader"]).default("vader"),
+  reward: z.literal("vader").default("vader"),
   steps: z.number().int().positive().optional(),
   max_steps: z.number().int().positive().optional(),
   save_steps: z.number().int().positive().optional(),
@@ -51,7 +51,7 @@ export async function train({ config, say }: { config: string; say: (line: strin
 
   say(`${stage.toUpperCase()} on ${policyName}, prompts of ${dataset}, reward ${reward}`);
   const prompts = promptsOf(await loadDataset(dataset), dataset);
-  const judge = { reward: rewards[reward](), prompts };
+  const judge = { reward: rewards.vader(), prompts };
   const trainer =
     resume && existsSync(checkpoint)
       ? await PPOTrainer.resume(checkpoint, judge)
