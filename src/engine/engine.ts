@@ -10,10 +10,10 @@ export interface RunOptions {
   /** Names of the outputs to compute; all by default. What is not asked for is not copied out. */
   readonly outputs?: readonly string[];
   /**
-   * Where float32 outputs are written, given their element count: for callers that reuse big arrays. Contents need not
-   * be zero. By default every run has new arrays. A backend may ignore it.
+   * Where float32 outputs are written, given their element count and name: for callers that reuse big arrays. Contents
+   * need not be zero. By default every run has new arrays. A backend may ignore it.
    */
-  readonly allocate?: (length: number) => Float32Array;
+  readonly allocate?: (length: number, name: string) => Float32Array;
 }
 
 /** A program made ready to run. */

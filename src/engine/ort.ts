@@ -161,7 +161,8 @@ class OrtExecutable implements Executable {
     const value = this.program.outputs.get(name);
     if (value === undefined) throw new EngineError(`the program has no output "${name}"`);
     const size = sizeOf(value.shape);
-    if (value.dtype === "float32" && allocate !== undefined) return tensor("float32", value.shape, allocate(size));
+    if (value.dtype === "float32" && allocate !== undefined)
+      return tensor("float32", value.shape, allocate(size, name));
     return tensor(value.dtype, value.shape, newStorage[value.dtype](size));
   }
 }

@@ -5,12 +5,13 @@
 import type { ProgramCache } from "../engine/programCache.js";
 import { gradient } from "../graph/gradient.js";
 import { Graph } from "../graph/graph.js";
-import { exp, gatherElements, logSoftmax, mul, neg, reduceSum, reshape } from "../graph/ops.js";
+import { exp, gatherElements, logSoftmax, mul, neg, reduceSum, reduceSumSquare, reshape } from "../graph/ops.js";
 import { type Program, program } from "../graph/program.js";
 import type { Value } from "../graph/value.js";
 import { embeddingName, type ModelConfig, parameterShapes, valueHeadShapes } from "../nn/config.js";
 import { lmHead, selectRows, valueHead } from "../nn/heads.js";
 import { transformer, weightsOf } from "../nn/transformer.js";
+import { norm } from "../optim/optimizer.js";
 import { ppoLossGraph } from "../rl/lossGraph.js";
 import { float32, type Params, type Tensor } from "../tensor.js";
 import type { PackedEpisodes } from "./episodes.js";
@@ -41,6 +42,8 @@ export interface BackwardResult {
   /** Entropy of the distribution that each token was predicted from, nats. */
   readonly entropy: Float32Array;
   readonly gradients: Params;
+  /** Euclidean norm of each gradient. */
+  readonly gradientNorms: ReadonlyMap<string, number>;
 }
 
 /** The passes of one model architecture. */
@@ -102,11 +105,17 @@ export class Passes {
     }
     const table = embeddingName(this.#config);
     gradients.set(table, withLookups(gradients.get(table), params.get(table), episodes, floats(out, "embeddings")));
+    const gradientNorms = new Map<string, number>();
+    for (const [name, gradient] of gradients) {
+      const squares = name === table ? undefined : out[squaresName(name)];
+      gradientNorms.set(name, squares === undefined ? norm(gradient) : Math.sqrt(sum(squares.data)));
+    }
     return {
       newLogprobs: floats(out, "logprobs"),
       newValues: floats(out, "values"),
       entropy: floats(out, "entropy"),
       gradients,
+      gradientNorms,
     };
   }
 
@@ -143,7 +152,12 @@ export class Passes {
     const [embeddingsGradient, ...gradients] = gradient(loss, [embeddings, ...names.map(weights)]);
     if (embeddingsGradient === undefined) throw new Error("the loss does not depend on the embeddings");
     const outputs: Record<string, Value> = { logprobs, values, entropy, embeddings: embeddingsGradient };
-    for (const [i, value] of gradients.entries()) outputs[gradientName(names[i] ?? "")] = value;
+    for (const [i, value] of gradients.entries()) {
+      const name = names[i] ?? "";
+      outputs[gradientName(name)] = value;
+      // Row by row, so that float32 suffices; the rows are added in float64 outside.
+      if (value.shape.length === 2) outputs[squaresName(name)] = reduceSumSquare(value, [1]);
+    }
     return program(outputs);
   }
 
@@ -189,6 +203,13 @@ function withLookups(
 }
 
 const gradientName = (name: string): string => `gradient.${name}`;
+const squaresName = (name: string): string => `squares.${name}`;
+
+function sum(data: ArrayLike<number>): number {
+  let total = 0;
+  for (let i = 0; i < data.length; i++) total += data[i] as number;
+  return total;
+}
 
 const runOptions = (signal: AbortSignal | undefined): { readonly signal?: AbortSignal } =>
   signal === undefined ? {} : { signal };

@@ -11,14 +11,7 @@ import { type ProgramCache, programCache } from "../engine/programCache.js";
 import { fingerprint } from "../fingerprint.js";
 import { type CausalLM, countParameters, withParams, withValueHead } from "../models/model.js";
 import { type AdamState, adam, adamW } from "../optim/adam.js";
-import {
-  addGradients,
-  clipByGlobalNorm,
-  type Gradients,
-  globalNorm,
-  norm,
-  type Optimizer,
-} from "../optim/optimizer.js";
+import { addGradients, clipByGlobalNorm, type Gradients, globalNorm, type Optimizer } from "../optim/optimizer.js";
 import { stream } from "../random.js";
 import { advantagesAndReturns } from "../rl/gae.js";
 import { adaptKlCoef, fullKl, klPenalty } from "../rl/kl.js";
@@ -758,8 +751,7 @@ export class PPOTrainer {
     const skipped = terms.meanRatio > config.ratioThreshold;
     const gradientNorms: Record<string, number> = {};
     let squares = 0;
-    for (const [name, gradient] of pass.gradients) {
-      const length = norm(gradient);
+    for (const [name, length] of pass.gradientNorms) {
       gradientNorms[name] = length;
       squares += length ** 2;
       if (!Number.isFinite(length)) throw notFinite(`the gradient of "${name}" is ${length}`, epoch, index, config);
