@@ -158,9 +158,8 @@ async function readFolderParams(
         `${path}: tensor "${superfluous}" has no place in a ${config.modelType} with this config.json. Do the two belong together? (Adapters and quantised weights are not read.)`,
       );
     }
-    for (const [name, value] of await readSafetensors(path, { wanted: (name) => wanted.has(ours(name)), signal })) {
-      params.set(ours(name), value);
-    }
+    const isNew = (name: string) => wanted.has(ours(name)) && !params.has(ours(name));
+    for (const [name, value] of await readSafetensors(path, { wanted: isNew, signal })) params.set(ours(name), value);
   }
   return params;
 }

@@ -1,27 +1,18 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import type { CausalLM } from "./model.js";
 import { writeSafetensors } from "./safetensors.js";
 
-/** Files that {@link saveModel} writes, and therefore does not keep from a folder that it replaces. */
-const ours = new Set([
-  "config.json",
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "chat_template.jinja",
-  "model.safetensors",
-  "model.safetensors.index.json",
-  "v_head.safetensors",
-  "value_head.safetensors",
-]);
+/** Files of a model that loading would read, besides those that {@link saveModel} writes. */
+const stale =
+  /^(chat_template\.jinja|model\.safetensors\.index\.json|model-\d+-of-\d+\.safetensors|v(alue)?_head\.safetensors)$/;
 
 /**
  * Writes a model as a Hugging Face folder: config.json, model.safetensors (float32) and the tokenizer's files. A value head
  * lies in model.safetensors under `v_head.`, where TRL reads it. An earlier model in the folder is replaced; files that
- * are not the model's stay. The folder changes in one step at the end: when anything fails it is as it was before.
+ * are not the model's stay. Everything is written aside first and moved into place at the end, the weights last: when
+ * anything fails before, the folder is as it was.
  * @throws Error when there is no space, or the folder holds something that is no model.
  */
 export async function saveModel(
@@ -36,22 +27,30 @@ export async function saveModel(
       `${target} holds files and no model (no config.json): it is not overwritten. Choose an empty or new folder.`,
     );
   }
-  const beside = join(dirname(target), `.${randomUUID()}.partial`);
+  const aside = join(dirname(target), `.${basename(target)}.partial`);
   try {
-    await mkdir(beside, { recursive: true });
-    for (const name of existing ?? []) {
-      if (!ours.has(name) && !/^model-\d+-of-\d+\.safetensors$/.test(name))
-        await cp(join(target, name), join(beside, name), { recursive: true });
-    }
+    // One may be left from a process that was killed.
+    await rm(aside, { recursive: true, force: true });
+    await mkdir(aside, { recursive: true });
     const { config, generationConfig, tokenizer, tokenizerConfig } = model.files;
-    await writeJson(join(beside, "config.json"), inFloat32(config));
-    if (generationConfig) await writeJson(join(beside, "generation_config.json"), generationConfig);
-    if (tokenizer) await writeJson(join(beside, "tokenizer.json"), tokenizer);
-    if (tokenizerConfig) await writeJson(join(beside, "tokenizer_config.json"), tokenizerConfig);
-    await writeSafetensors(join(beside, "model.safetensors"), model.params, { signal });
-    await swap(beside, target, existing !== undefined);
+    const written = new Map<string, unknown>([
+      ["generation_config.json", generationConfig],
+      ["tokenizer.json", tokenizer],
+      ["tokenizer_config.json", tokenizerConfig],
+      ["config.json", inFloat32(config)],
+    ]);
+    for (const [name, content] of written) if (content) await writeJson(join(aside, name), content);
+    await writeSafetensors(join(aside, "model.safetensors"), model.params, { signal });
+    if (!existing) return await rename(aside, target);
+    for (const [name, content] of written) {
+      if (content) await rename(join(aside, name), join(target, name));
+      else await rm(join(target, name), { force: true });
+    }
+    await rename(join(aside, "model.safetensors"), join(target, "model.safetensors"));
+    for (const name of existing) if (stale.test(name)) await rm(join(target, name));
+    await rm(aside, { recursive: true });
   } catch (error) {
-    await rm(beside, { recursive: true, force: true });
+    await rm(aside, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
       throw new Error(
         `There is no space left to save "${model.name}" in ${target}; nothing there was changed. Free some space, or save elsewhere.`,
@@ -60,19 +59,6 @@ export async function saveModel(
     }
     throw error;
   }
-}
-
-async function swap(from: string, target: string, exists: boolean): Promise<void> {
-  if (!exists) return rename(from, target);
-  const old = `${from}.old`;
-  await rename(target, old);
-  try {
-    await rename(from, target);
-  } catch (error) {
-    await rename(old, target);
-    throw error;
-  }
-  await rm(old, { recursive: true, force: true });
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {

@@ -152,9 +152,7 @@ export function createTokenizer(
     decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}) {
       const kept = Array.from(ids).filter((id) => !(skipSpecialTokens && specialIds.has(id)));
       for (const id of kept) {
-        if (pieces[id] === undefined && unkTokenId === undefined && !(Number.isInteger(id) && id >= 0)) {
-          throw new RangeError(`token id ${id} is not a whole number from 0 up`);
-        }
+        if (!Number.isInteger(id) || id < 0) throw new RangeError(`token id ${id} is not a whole number from 0 up`);
       }
       const known = kept.filter((id) => pieces[id] !== undefined);
       return known.length === 0 ? "" : hub.decode(known, { clean_up_tokenization_spaces: cleanUp });
