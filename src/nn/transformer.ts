@@ -230,14 +230,18 @@ function embed(
 export function product(x: Value, weight: Value): Value {
   const [outSize = 1, inSize = 1] = weight.shape;
   const rows = sizeOf(x.shape) / inSize;
-  if (rows > fewRows) return fusedMatMul(x, weight, { transB: true });
+  if (rows > fewRows || outSize * inSize < largeWeight) return fusedMatMul(x, weight, { transB: true });
   // As (W x^T)^T: the engine repacks its right operand at every run, and here that is the small one.
   const columns = fusedMatMul(weight, reshape(x, [rows, inSize]), { transB: true });
   return reshape(transpose(columns), [...x.shape.slice(0, -1), outSize]);
 }
 
-/** Up to here, measured, repacking a weight costs more than the product (a step of generation: two to three times faster in the head). */
+/**
+ * Measured on two cores: below so few rows and above such a size, repacking a weight costs more than the product with it
+ * (a step of generation is two to three times faster in the head of a 135M model; in a model of 1M it would be slower).
+ */
 const fewRows = 32;
+const largeWeight = 2 ** 18;
 
 /** What attention may not see gets this added to its score: large enough to vanish in softmax, small enough to stay finite. */
 const never = -1e30;

@@ -192,21 +192,22 @@ test("few rows and many rows take different ways to the same product", async () 
       shape,
       Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
     );
-  const weight = some(7, 5);
-  for (const rows of [1, 2, 32, 33, 40]) {
-    const x = some(rows, 5);
+  const weight = some(520, 512);
+  for (const rows of [1, 2, 32, 33]) {
+    const x = some(rows, 512);
     const graph = new Graph();
     const { y } = await run(
-      program({ y: product(graph.input("x", "float32", [rows, 5]), graph.input("w", "float32", [7, 5])) }),
+      program({ y: product(graph.input("x", "float32", [rows, 512]), graph.input("w", "float32", [520, 512])) }),
       { x, w: weight },
     );
-    const expected = Float32Array.from({ length: rows * 7 }, (_, i) => {
+    const expected = Float32Array.from({ length: rows * 520 }, (_, i) => {
       let sum = 0;
-      for (let k = 0; k < 5; k++) sum += (x.data[Math.floor(i / 7) * 5 + k] ?? 0) * (weight.data[(i % 7) * 5 + k] ?? 0);
+      for (let k = 0; k < 512; k++)
+        sum += (x.data[Math.floor(i / 520) * 512 + k] ?? 0) * (weight.data[(i % 520) * 512 + k] ?? 0);
       return sum;
     });
-    assert.deepEqual(y?.shape, [rows, 7]);
-    closeTo(y?.data ?? [], expected, { abs: 1e-5 }, `${rows} rows`);
+    assert.deepEqual(y?.shape, [rows, 520]);
+    closeTo(y?.data ?? [], expected, { abs: 2e-4 }, `${rows} rows`);
   }
 });
 
