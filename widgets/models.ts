@@ -1,5 +1,3 @@
-import { randomUUID } from "node:crypto";
-
 /** A message on a comm, as the kernel hands it over. */
 export interface CommMessage {
   readonly data: unknown;
@@ -11,19 +9,21 @@ export interface CommMessage {
 export interface Comm {
   /** The comm's id on the wire: the front end's model id. */
   readonly id: string;
-  send(data: object, extra?: { metadata?: object; buffers?: readonly ArrayBufferView[] }): void;
+  send(data: object, extra?: CommExtra): void;
   close(data?: object): void;
   onMessage(listener: (message: CommMessage) => void): void;
   onClose(listener: (message: CommMessage) => void): void;
 }
 
+/** What travels beside a message's JSON. */
+export interface CommExtra {
+  readonly metadata?: Record<string, unknown>;
+  readonly buffers?: readonly ArrayBufferView[];
+}
+
 /** What widgets need of a kernel. */
 export interface Comms {
-  open(
-    target: string,
-    data: object,
-    extra: { metadata?: object; buffers?: readonly ArrayBufferView[]; id?: string },
-  ): Comm;
+  open(target: string, data: object, extra: CommExtra): Comm;
   register(target: string, opened: (comm: Comm, open: CommMessage) => void): void;
 }
 
@@ -109,7 +109,7 @@ export class WidgetHost {
     const comm = this.#comms.open(
       "jupyter.widget",
       { state: first.state, buffer_paths: first.paths },
-      { metadata: { version: protocol }, buffers: first.buffers, id: randomUUID() },
+      { metadata: { version: protocol }, buffers: first.buffers },
     );
     let closed = false;
     const send = (method: string, changes: Record<string, unknown>) => {

@@ -37,7 +37,8 @@ export function fakeComms(): Comms & {
   });
   return {
     sent,
-    open(target, data, { metadata, buffers = [], id = randomUUID() }) {
+    open(target, data, { metadata, buffers = [] }) {
+      const id = randomUUID();
       sent.push({ kind: "comm_open", id, target, data: data as Record<string, unknown>, metadata, buffers });
       return make(id);
     },

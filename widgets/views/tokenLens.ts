@@ -198,17 +198,17 @@ class TokenLens {
   }
 
   #facts(): HTMLElement {
-    const list = h("dl", { class: "ps-facts" });
+    const list = h("div", { class: "ps-facts" });
     for (const { name, value, explains } of summarize(this.#lens)) {
-      list.append(h("div", { title: explains }, h("dt", {}, name), h("dd", {}, value)));
+      list.append(h("span", { title: explains }, `${name} `, h("b", {}, value)));
     }
     for (const [name, value] of this.#lens.settings) {
       list.append(
         h(
-          "div",
-          { class: "ps-setting", title: "a setting of this stage" },
-          h("dt", {}, name),
-          h("dd", {}, typeof value === "number" ? trimmed(value) : value),
+          "span",
+          { title: "a setting of this stage" },
+          `${name} `,
+          h("code", {}, typeof value === "number" ? trimmed(value) : value),
         ),
       );
     }

@@ -34,7 +34,7 @@ class TrainDash {
     h("code", {}, "trainer.run({ steps: 20 })"),
     "; the curves appear here as it goes.",
   );
-  readonly #all = h("dl", { class: "ps-all" });
+  readonly #all = h("div", { class: "ps-all" });
   readonly #details = h(
     "details",
     {},
@@ -160,7 +160,7 @@ class TrainDash {
       ...[...dash.names]
         .sort()
         .map((name) =>
-          h("div", {}, h("dt", {}, name), h("dd", {}, formatNumber(dash.metric(name)?.[place] ?? Number.NaN, 4))),
+          h("div", {}, h("span", {}, name), h("code", {}, formatNumber(dash.metric(name)?.[place] ?? Number.NaN, 4))),
         ),
     );
   }

@@ -121,9 +121,9 @@ export class Side {
   #workings(token: number, channel: Channel, epoch: number): HTMLElement[] {
     const found = workings(this.lens, token, channel.key, epoch);
     if (found.length === 0) return [];
-    const list = h("dl", { class: "ps-workings" });
+    const list = h("div", { class: "ps-workings" });
     for (const { name, formula, numbers } of found) {
-      list.append(h("dt", {}, h("b", {}, name), ` = ${formula}`), h("dd", {}, numbers));
+      list.append(h("div", {}, h("b", {}, name), ` = ${formula}`), h("code", {}, numbers));
     }
     return [h("h5", {}, "How it came about"), list];
   }

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { accessibility, launchBrowser, noBrowser } from "../helpers/browser.js";
+import { command, kernelReady, type Lab, runAll, startLab } from "../helpers/lab.js";
+
+const built = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const imports = `const { inventStages, inventRun } = await import(${JSON.stringify(join(built, "test/helpers/episodes.js"))});
+const { present } = await import(${JSON.stringify(join(built, "widgets/present.js"))});`;
+const cells = {
+  lens: `${imports}\ndisplay(present(inventStages().scored, Jupyter.comms), { raw: true });`,
+  dash: `const entries = []; let changed = () => {}; let stopped = false;
+const run = { entries, running: true, subscribe(f) { changed = f; return () => {}; }, stop() { stopped = true; } };
+display(present(run, Jupyter.comms), { raw: true });`,
+  loop: `for (const step of inventRun(300)) {
+  if (stopped) break;
+  entries.push(step); changed();
+  await new Promise((done) => setTimeout(done, 100));
+}
+run.running = false; changed(); console.log("stopped:", stopped, "after", entries.length);`,
+};
+
+let lab: Lab;
+let browser: Browser;
+let reason: string | false = noBrowser;
+before(async () => {
+  if (reason) return;
+  const started = await startLab();
+  if (typeof started === "string") reason = `no JupyterLab: ${started}`;
+  else {
+    lab = started;
+    browser = await launchBrowser();
+  }
+});
+after(async () => {
+  await browser?.close();
+  await lab?.stop();
+});
+
+const drawn = (page: Page) => page.waitForSelector(".ps-lens .ps-t", { timeout: 30_000 });
+const pressedChannel = (page: Page) => page.locator('.ps-lens .ps-channels [aria-pressed="true"]').textContent();
+
+test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme Lab's; a reloaded page and a saved notebook without a kernel show it again", async (t) => {
+  if (reason) return t.skip(reason);
+  lab.write("lens.ipynb", [cells.lens]);
+  const { page, errors } = await lab.open(browser, "lens.ipynb");
+  await runAll(page);
+  await drawn(page);
+
+  await t.test("keys belong to the lens", async () => {
+    await page.locator('.ps-lens .ps-t[data-i="0"]').click();
+    for (const key of ["ArrowRight", "ArrowDown", "5", "s"]) await page.keyboard.press(key);
+    assert.equal(await pressedChannel(page), "value");
+    assert.equal(await page.locator(".jp-Notebook .jp-Cell").count(), 1, "Lab made no cell of a key");
+    assert.equal(await page.locator(".ps-lens .ps-row").first().getAttribute("data-episode"), "4");
+    await page.locator(".ps-lens .ps-filter").fill("kl > 0.5");
+    await page.locator(".ps-lens .ps-filter").press("a");
+    await page.locator(".ps-lens .ps-filter").press("Backspace");
+    await page.waitForFunction(() => /tokens in/.test(document.querySelector(".ps-count")?.textContent ?? ""));
+  });
+
+  await t.test("axe finds nothing wrong", async () => {
+    const { violations, contrastNodes } = await accessibility(page, ".ps-lens");
+    assert.deepEqual(violations, []);
+    assert.ok(contrastNodes > 15, `${contrastNodes} nodes were checked`);
+  });
+
+  await t.test("the theme is Lab's", async () => {
+    const scheme = (wanted: string) =>
+      page.waitForFunction(
+        (w) => getComputedStyle(document.querySelector(".ps-lens") as Element).colorScheme === w,
+        wanted,
+      );
+    await scheme("light");
+    await command(page, "apputils:change-theme", { theme: "JupyterLab Dark" });
+    await scheme("dark");
+    await command(page, "apputils:change-theme", { theme: "JupyterLab Light" });
+    await scheme("light");
+  });
+
+  await t.test("a reloaded page shows it again, as it was left", async () => {
+    await page.waitForTimeout(500);
+    await command(page, "docmanager:save");
+    await page.reload();
+    await kernelReady(page);
+    await drawn(page);
+    assert.equal(await pressedChannel(page), "value");
+    assert.equal(await page.locator(".ps-lens .ps-filter").inputValue(), "kl > 0.5");
+  });
+  assert.deepEqual(errors, []);
+  await command(page, "docmanager:save");
+  await page.context().close();
+
+  await t.test("without a kernel, the saved notebook shows the live view", async () => {
+    const saved = lab.read("lens.ipynb");
+    assert.ok(saved.metadata.widgets, "Lab saved the widgets' state");
+    const bundle = saved.cells[0]?.outputs?.find(
+      ({ data }) => data?.["application/vnd.jupyter.widget-view+json"],
+    )?.data;
+    assert.ok(bundle?.["text/html"] && bundle["text/plain"], "the twins are saved beside the view");
+    await lab.endKernels();
+    lab.write("gone.ipynb", [cells.lens], {
+      kernel: "not-there",
+      metadata: saved.metadata,
+      outputs: saved.cells.map(({ outputs = [] }) => outputs),
+    });
+    const { page } = await lab.open(browser, "gone.ipynb", { kernel: false });
+    await drawn(page);
+    assert.equal(await pressedChannel(page), "value");
+    assert.equal(await page.getByText("model not found").count(), 0);
+    await page.context().close();
+  });
+});
+
+test("in JupyterLab: a dashboard grows while its cell runs, and Stop ends the loop", async (t) => {
+  if (reason) return t.skip(reason);
+  lab.write("dash.ipynb", [cells.lens, cells.dash, cells.loop]);
+  const { page, errors } = await lab.open(browser, "dash.ipynb");
+  const running = runAll(page);
+  await page.waitForSelector(".ps-dash .js-plotly-plot", { timeout: 30_000 });
+  const steps = async () => Number.parseInt((await page.locator(".ps-dash .ps-sub").textContent()) ?? "", 10);
+  const early = await steps();
+  await page.waitForFunction(
+    (n) => Number.parseInt(document.querySelector(".ps-dash .ps-sub")?.textContent ?? "", 10) >= n + 5,
+    early,
+    { timeout: 10_000 },
+  );
+  await page.locator(".ps-dash").scrollIntoViewIfNeeded();
+  await page.locator(".ps-dash .ps-stop").click();
+  await running;
+  await page.waitForFunction(
+    () => /stopped: true after \d+/.test(document.querySelector(".jp-Notebook")?.textContent ?? ""),
+    undefined,
+    { timeout: 10_000 },
+  );
+  await page.locator(".ps-dash .ps-stop").waitFor({ state: "hidden" });
+  const { violations } = await accessibility(page, ".ps-dash");
+  assert.deepEqual(violations, []);
+  assert.deepEqual(errors, []);
+  await page.context().close();
+});
