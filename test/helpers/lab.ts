@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,8 +33,8 @@ export interface Lab {
     name: string,
     look?: Look & { readonly kernel?: boolean },
   ): Promise<{ page: Page; errors: string[] }>;
-  /** Ends all kernels. */
-  endKernels(): Promise<void>;
+  /** Ends all kernels, and takes the kernel away from Jupyter until the returned function is called. */
+  withdrawKernel(): Promise<() => void>;
   stop(): Promise<void>;
 }
 
@@ -114,6 +114,10 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
   const api = (path: string, method = "GET") =>
     fetch(`${base}api/${path}`, { method, headers: { Authorization: `token ${token}` } });
 
+  const endKernels = async () => {
+    const kernels = (await (await api("kernels")).json()) as { id: string }[];
+    for (const { id } of kernels) await api(`kernels/${id}`, "DELETE");
+  };
   const lab: Lab = {
     base,
     folder,
@@ -148,12 +152,14 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
       await (kernel ? kernelReady(page) : notebookReady(page));
       return { page, errors };
     },
-    async endKernels() {
-      const kernels = (await (await api("kernels")).json()) as { id: string }[];
-      for (const { id } of kernels) await api(`kernels/${id}`, "DELETE");
+    async withdrawKernel() {
+      await endKernels();
+      const kernels = join(home, "prefix", "share", "jupyter", "kernels");
+      renameSync(kernels, `${kernels}-away`);
+      return () => renameSync(`${kernels}-away`, kernels);
     },
     async stop() {
-      await lab.endKernels().catch(() => {});
+      await endKernels().catch(() => {});
       child.kill("SIGTERM");
       const ended = new Promise((resolve) => child.once("exit", resolve));
       await Promise.race([ended, sleep(5000)]);
@@ -188,12 +194,14 @@ export async function notebookReady(page: Page): Promise<void> {
     undefined,
     { timeout: 60_000 },
   );
+  // Lab asks for a kernel only where its settings let it.
   const dialog = page.locator(".jp-Dialog-content");
-  await dialog.waitFor({ timeout: 10_000 });
-  await page
-    .getByRole("button", { name: /No Kernel|Cancel/ })
-    .first()
-    .click();
+  const asked = await dialog.waitFor({ timeout: 2500 }).then(
+    () => true,
+    () => false,
+  );
+  if (!asked) return;
+  await page.locator(".jp-Dialog .jp-mod-reject").first().click();
   await dialog.waitFor({ state: "detached" });
 }
 

@@ -100,16 +100,33 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
       ({ data }) => data?.["application/vnd.jupyter.widget-view+json"],
     )?.data;
     assert.ok(bundle?.["text/html"] && bundle["text/plain"], "the twins are saved beside the view");
-    await lab.endKernels();
-    lab.write("gone.ipynb", [cells.lens], {
+    const giveBack = await lab.withdrawKernel();
+    try {
+      const { page } = await lab.open(browser, "lens.ipynb", { kernel: false });
+      await drawn(page);
+      assert.equal(await pressedChannel(page), "value");
+      assert.equal(await page.getByText("model not found").count(), 0);
+      await page.context().close();
+    } finally {
+      giveBack();
+    }
+  });
+
+  await t.test("from a stranger, the saved notebook shows the twin", async () => {
+    const { metadata, cells: saved } = lab.read("lens.ipynb");
+    lab.write("stranger.ipynb", [cells.lens], {
       kernel: "not-there",
-      metadata: saved.metadata,
-      outputs: saved.cells.map(({ outputs = [] }) => outputs),
+      metadata,
+      outputs: saved.map(({ outputs = [] }) => outputs),
     });
-    const { page } = await lab.open(browser, "gone.ipynb", { kernel: false });
-    await drawn(page);
-    assert.equal(await pressedChannel(page), "value");
-    assert.equal(await page.getByText("model not found").count(), 0);
+    const { page } = await lab.open(browser, "stranger.ipynb", { kernel: false });
+    await page.getByText("[eos]").first().waitFor();
+    assert.match((await page.locator(".jp-OutputArea-output table").textContent()) ?? "", /strongest KL/);
+    const coloured = await page
+      .locator(".jp-OutputArea-output td span")
+      .first()
+      .evaluate((span) => getComputedStyle(span).backgroundColor);
+    assert.match(coloured, /rgba/, "Lab's sanitiser keeps the colours");
     await page.context().close();
   });
 });
