@@ -2,6 +2,7 @@
 // measures TRL 0.11.4 beside ours.
 import { cpus, totalmem } from "node:os";
 import { type Row, stepRows } from "./step.js";
+import { widgetRows } from "./widgets.js";
 
 const args = process.argv.slice(2);
 const withTrl = args.includes("--with-trl");
@@ -11,6 +12,7 @@ const say = (line: string) => console.error(`bench: ${line}`);
 const parts: Record<string, () => Promise<readonly Row[]>> = {
   "step tiny-reviews": () => stepRows("tiny-reviews", { withTrl, say }),
   "step smollm2-135m": () => stepRows("smollm2-135m", { withTrl, say }),
+  widgets: () => widgetRows(say),
 };
 
 const rows: Row[] = [];

@@ -133,9 +133,17 @@ export async function mountView(
       document.head.append(style);
       const sent: unknown[] = [];
       const model = new OfflineModel(state, (content: unknown) => sent.push(content));
-      Object.assign(globalThis, { policyscopeTest: { model, sent } });
       const place = document.getElementById("place");
-      await renderView(String(state._esm), model, place, new AbortController().signal).catch(() => {});
+      let shown = new AbortController();
+      const redraw = async () => {
+        shown.abort();
+        shown = new AbortController();
+        place?.replaceChildren();
+        await renderView(String(state._esm), model, place, shown.signal).catch(() => {});
+        return place;
+      };
+      Object.assign(globalThis, { policyscopeTest: { model, sent, redraw } });
+      await redraw();
     },
     { host: asset("offlineHost.js"), saved },
   );

@@ -33,8 +33,10 @@ export interface Lab {
     name: string,
     look?: Look & { readonly kernel?: boolean },
   ): Promise<{ page: Page; errors: string[] }>;
-  /** Ends all kernels, and takes the kernel away from Jupyter until the returned function is called. */
-  withdrawKernel(): Promise<() => void>;
+  /** Ends all kernels. */
+  endKernels(): Promise<void>;
+  /** Takes the kernel away from Jupyter until the returned function is called. */
+  withdrawKernel(): () => void;
   stop(): Promise<void>;
 }
 
@@ -152,8 +154,8 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
       await (kernel ? kernelReady(page) : notebookReady(page));
       return { page, errors };
     },
-    async withdrawKernel() {
-      await endKernels();
+    endKernels,
+    withdrawKernel() {
       const kernels = join(home, "prefix", "share", "jupyter", "kernels");
       renameSync(kernels, `${kernels}-away`);
       return () => renameSync(`${kernels}-away`, kernels);

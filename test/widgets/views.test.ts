@@ -280,7 +280,7 @@ test("64 thousand tokens: only what is near the visible part exists, and scrolli
     await page.locator(".ps-rows").evaluate((rows) => {
       rows.scrollTop = rows.scrollHeight;
     });
-    await page.waitForSelector(`.ps-t[data-i="${count * length - 1}"]`, { timeout: 3000 });
+    await page.waitForSelector(`.ps-t[data-i="${count * length - 1}"]`, { timeout: 30_000 });
     assert.ok((await page.locator(".ps-t").count()) < 3000);
     await page.keyboard.press("Tab");
     assert.deepEqual(errors, []);
@@ -312,7 +312,7 @@ test("a dashboard begins empty, grows as steps arrive, stops the loop, and draws
   await grow(7, true);
   assert.equal((await view.sent()).filter(({ type }) => type === "asset").length, 1);
   await view.receive({ content: { type: "asset", name: "plotly-basic" }, text: asset("plotly-basic.min.js") });
-  await page.waitForSelector(".js-plotly-plot", { timeout: 10_000 });
+  await page.waitForSelector(".js-plotly-plot", { timeout: 30_000 });
   assert.equal(await page.locator(".js-plotly-plot").count(), 8);
   await page.getByRole("button", { name: "Stop" }).click();
   assert.equal((await view.sent()).filter(({ type }) => type === "stop").length, 1);
@@ -341,7 +341,7 @@ test("an exported page shows its live views from a file, with no network and no 
     const requests: string[] = [];
     page.on("request", (request) => requests.push(request.url()));
     await page.goto(pathToFileURL(file).href);
-    await page.waitForSelector(".js-plotly-plot", { timeout: 10_000 });
+    await page.waitForSelector(".js-plotly-plot", { timeout: 30_000 });
     assert.equal(await page.locator(".ps-lens").count(), 2);
     assert.equal(await page.getByText("twin").count(), 0);
     assert.deepEqual(
