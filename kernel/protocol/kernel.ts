@@ -208,6 +208,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     let queue: ExecutionQueue;
     try {
       queue = this.#subshells.queueOf(message.header);
+      readRequest("execute_request", message.content);
     } catch (error) {
       this.#surrounded(message, () =>
         this.#reply(channel, message, withCount(errorReply(error), this.#executionCount)),

@@ -69,9 +69,11 @@ export async function runKernel(connectionFile: string): Promise<void> {
 /** A kernel whose front end was killed has nobody left to talk to. */
 function leaveWithParent(leave: () => void): void {
   const parent = process.ppid;
-  if (parent <= 1) return;
+  const told = Number(process.env.JPY_PARENT_PID ?? 0);
+  if (parent <= 1 && told <= 1) return;
   const gone = () => {
-    if (process.platform !== "win32") return process.ppid !== parent;
+    // Killed before we looked: Jupyter's own word for its process id is the only trace of it.
+    if (process.platform !== "win32") return process.ppid !== parent || (parent <= 1 && told > 1);
     try {
       process.kill(parent, 0);
       return false;

@@ -58,6 +58,7 @@ export interface CommContent {
 export function readComm(type: string, content: Json): CommContent {
   const data = content.data ?? {};
   if (typeof data !== "object" || Array.isArray(data)) throw unfit("data", data, "an object");
+  if (content.comm_id === "") throw unfit("comm_id", "", "a name");
   return {
     ...content,
     comm_id: text(content, "comm_id"),
