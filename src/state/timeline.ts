@@ -28,9 +28,15 @@ export type Held = "memory" | "disk" | "dropped";
 
 /** What a timeline keeps. */
 export interface TimelineOptions {
-  /** Bytes of earlier tensors kept in memory, those that the current state shares not counted. Default 1 GiB. */
+  /**
+   * Bytes of other tensors than the current ones kept in memory: earlier states, and the one that an update works on. A
+   * state larger than this is updated in place, if it can go to disk first. Default 2 GiB.
+   */
   readonly memoryBytes?: number;
-  /** Bytes of earlier tensors kept on disk beyond that. Default 4 GiB; 0 drops at once. */
+  /**
+   * Bytes of earlier tensors kept on disk beyond that. A state larger than a sixteenth of it is dropped instead, because
+   * writing it takes long. Default 4 GiB; 0 writes nothing.
+   */
   readonly diskBytes?: number;
   readonly format?: SpillFormat;
 }
@@ -85,7 +91,7 @@ export class Timeline<S extends object> {
   constructor(small: S, tensors: TensorGroups, options: TimelineOptions = {}) {
     this.#small = freeze(small, true);
     this.#entries = [{ tensors, file: undefined, forward: [], backward: [] }];
-    this.#memoryBytes = options.memoryBytes ?? gib;
+    this.#memoryBytes = options.memoryBytes ?? 2 * gib;
     this.#diskBytes = options.diskBytes ?? 4 * gib;
     this.#format = options.format;
     this.escape(tensors);
@@ -182,14 +188,19 @@ export class Timeline<S extends object> {
   }
 
   /**
-   * For states too large to be kept twice in memory: writes the current tensors to disk, lets go of them, and gives the
-   * arrays that may now be written over. Undefined when the state fits the memory budget, or cannot go to disk.
-   * Whatever happens to the arrays, {@link load} brings the state back.
+   * Makes room for another state. Where two do not fit the memory budget, writes the current tensors to disk, lets go of
+   * them, and gives the arrays that may now be written over: whatever happens to those, {@link load} brings the state
+   * back. Otherwise earlier states leave memory until there is room, and nothing is lent: undefined.
    */
   async lend(): Promise<ReadonlySet<Float32Array> | undefined> {
     const entry = this.#entryAt(this.#position);
     const { tensors } = entry;
-    if (tensors === undefined || bytesOf(tensors, new Set()) <= this.#memoryBytes) return undefined;
+    if (tensors === undefined) return undefined;
+    const bytes = bytesOf(tensors, new Set());
+    if (bytes <= this.#memoryBytes) {
+      await this.trim(bytes);
+      return undefined;
+    }
     await this.#write(entry);
     if (entry.file === undefined || entry.tensors !== tensors) return undefined;
     entry.tensors = undefined;
@@ -198,7 +209,7 @@ export class Timeline<S extends object> {
   }
 
   /** Brings earlier states within the budgets: the oldest go to disk, or are dropped. Called after a commit. */
-  async trim(): Promise<void> {
+  async trim(reserved = 0): Promise<void> {
     const kept = new Set(arraysOf(this.current.tensors));
     const inMemory = this.#entries.filter((entry, i) => i !== this.#position && entry.tensors !== undefined);
     let bytes = 0;
@@ -206,7 +217,7 @@ export class Timeline<S extends object> {
     for (const entry of inMemory.reverse()) {
       if (entry.tensors === undefined) continue;
       bytes += bytesOf(entry.tensors, kept);
-      if (bytes <= this.#memoryBytes) for (const array of arraysOf(entry.tensors)) kept.add(array);
+      if (bytes + reserved <= this.#memoryBytes) for (const array of arraysOf(entry.tensors)) kept.add(array);
       else await this.#spill(entry, kept);
     }
     let onDisk = 0;
@@ -257,7 +268,7 @@ export class Timeline<S extends object> {
     const { tensors } = entry;
     if (tensors === undefined || entry.file !== undefined || this.#format === undefined) return;
     const bytes = bytesOf(tensors, new Set());
-    if (bytes > this.#diskBytes) return;
+    if (bytes > this.#diskBytes / 16) return;
     this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-")).then((folder) => {
       leftBehind.add(folder);
       return folder;

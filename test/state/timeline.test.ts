@@ -71,12 +71,13 @@ test("a recipe that throws changes nothing", () => {
 
 test("beyond the memory budget states go to disk, beyond the disk budget they are dropped, oldest first", async () => {
   const format = memoryFiles();
-  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 16, diskBytes: 32, format });
-  for (const step of [1, 2, 3, 4, 5]) {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 16, diskBytes: 256, format });
+  for (let step = 1; step < 20; step++) {
     commit(timeline, step);
     await timeline.trim();
   }
-  assert.deepEqual(timeline.held, ["dropped", "dropped", "disk", "disk", "memory", "memory"]);
+  const held = Array.from({ length: 20 }, (_, i) => (i < 2 ? "dropped" : i < 18 ? "disk" : "memory"));
+  assert.deepEqual(timeline.held, held);
   assert.equal(weight((await timeline.goto(2)).tensors), 2);
   await assert.rejects(timeline.goto(0), /state 0 are no longer kept .*larger history/);
   assert.equal(timeline.current.small.step, 2, "a move that fails moves nothing");
