@@ -1,6 +1,7 @@
 // `npm run bench`: prints a table of what this machine measures. Words choose parts (step, kernel, widgets); --with-trl
 // measures TRL 0.11.4 beside ours.
 import { cpus, totalmem } from "node:os";
+import { engineRows } from "./engine.js";
 import { type Row, stepRows } from "./step.js";
 import { widgetRows } from "./widgets.js";
 
@@ -10,6 +11,7 @@ const words = args.filter((arg) => !arg.startsWith("--"));
 const say = (line: string) => console.error(`bench: ${line}`);
 
 const parts: Record<string, () => Promise<readonly Row[]>> = {
+  engine: () => engineRows(),
   "step tiny-reviews": () => stepRows("tiny-reviews", { withTrl, say }),
   "step smollm2-135m": () => stepRows("smollm2-135m", { withTrl, say }),
   widgets: () => widgetRows(say),
