@@ -1,13 +1,21 @@
 import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { offlineWidgets, type WidgetState } from "../../widgets/export.js";
 import { ensureJupyter, JupyterUnavailable, packageRoot } from "../jupyterEnv.js";
 import { FIRST_TUTORIAL, privateFolders } from "../lab.js";
 import { executeNotebook } from "./execute.js";
 import { notebookToHtml } from "./html.js";
 import { localRunner } from "./local.js";
-import { type Notebook, parseParameter, readNotebook, withParameters, writeNotebook } from "./notebook.js";
+import {
+  type CodeCell,
+  type Notebook,
+  parseParameter,
+  readNotebook,
+  withParameters,
+  writeNotebook,
+} from "./notebook.js";
 import { remoteRunner } from "./remote.js";
 
 /** `policyscope run`: executes a notebook and writes what was asked for. @returns the exit code: 1 if a cell failed */
@@ -55,8 +63,9 @@ export async function runNotebook(options: {
       say(`wrote ${resolve(output)}`);
     }
     if (!failure) return 0;
-    console.error(
-      `\ncell ${failure.cell + 1} of ${file} failed:\n${failure.traceback || `${failure.ename}: ${failure.evalue}`}`,
+    print(
+      process.stderr,
+      `\ncell ${failure.cell + 1} of ${file} failed:\n${failure.traceback || `${failure.ename}: ${failure.evalue}`}\n`,
     );
     return 1;
   } finally {
@@ -96,12 +105,17 @@ function savedWidgets({ metadata }: Notebook): WidgetState | undefined {
   return typeof saved === "object" && saved !== null && "state" in saved ? (saved as WidgetState) : undefined;
 }
 
-function printOutputs(outputs: Extract<Notebook["cells"][number], { cell_type: "code" }>["outputs"]): void {
+function printOutputs(outputs: CodeCell["outputs"]): void {
   for (const output of outputs) {
-    if (output.output_type === "stream") process[output.name].write(output.text);
-    else if (output.output_type === "error") process.stderr.write(`${output.traceback.join("\n")}\n`);
-    else process.stdout.write(`${String(output.data["text/plain"] ?? "")}\n`);
+    if (output.output_type === "stream") print(process[output.name], output.text);
+    else if (output.output_type === "error") print(process.stderr, `${output.traceback.join("\n")}\n`);
+    else print(process.stdout, `${String(output.data["text/plain"] ?? "")}\n`);
   }
+}
+
+/** Colours are for terminals. */
+function print(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(stream.isTTY ? text : stripVTControlCharacters(text));
 }
 
 function firstLine(source: string): string {
