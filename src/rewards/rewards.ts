@@ -1,6 +1,8 @@
 import vaderSentiment from "vader-sentiment";
 import type { Episodes, RewardContext, RewardFunction } from "../trainers/reward.js";
 
+export { rewardModel as model } from "./rewardModel.js";
+
 /** A reward that needs only some of what a {@link RewardFunction} sees, and gives one number per episode at once. */
 export type SimpleReward<Needs extends keyof Episodes> = (episodes: Pick<Episodes, Needs>) => number[];
 
