@@ -100,8 +100,6 @@ export class DebugAdapter {
   /** What the user asked V8 to do; decides whether the next pause is shown. */
   #step: { method: StepMethod; from: SourcePosition | undefined; depth: number; tries: number } | undefined;
   #pausing = false;
-  /** Resumed without the user's knowing: no `continued` event. */
-  #quiet = false;
   #seq = 1;
   #ids = 1;
   #order: Promise<unknown> = Promise.resolve();
@@ -398,10 +396,7 @@ export class DebugAdapter {
   }
 
   #resumed(): void {
-    if (this.#quiet || this.#stop === undefined) {
-      this.#quiet = false;
-      return;
-    }
+    if (this.#stop === undefined) return;
     this.#stop = undefined;
     this.#variables.clear();
     this.#emit("continued", { threadId: THREAD, allThreadsContinued: true });
@@ -510,7 +505,6 @@ export class DebugAdapter {
 
   /** Goes on without a word to the front end: the pause was not one the user asked for. */
   async #goOn(method: StepMethod | "Debugger.resume"): Promise<void> {
-    this.#quiet = true;
     await this.#cdp(method).catch(() => undefined);
   }
 

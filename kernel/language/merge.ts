@@ -1,5 +1,8 @@
 import type { Completion, CompletionItem, RuntimeName } from "./answers.js";
 
+/** What every object has is rarely what is looked for. */
+const EVERY_OBJECT = new Set(Object.getOwnPropertyNames(Object.prototype));
+
 /**
  * Typed proposals first, then living names the types do not know (`any`, properties added at run time). Without types the
  * living names alone are the answer.
@@ -25,9 +28,9 @@ export function mergeCompletions(
         signature: signature ?? "",
       }),
     );
-  items.sort(
-    (a, b) => Number(b.text.startsWith(at.typed)) - Number(a.text.startsWith(at.typed)) || (a.text < b.text ? -1 : 1),
-  );
+  const rank = ({ text }: CompletionItem): number =>
+    (text.startsWith(at.typed) ? 0 : 2) + (EVERY_OBJECT.has(text) ? 1 : 0);
+  items.sort((a, b) => rank(a) - rank(b) || (a.text < b.text ? -1 : 1));
   if (typed === undefined || typed.items.length === 0)
     return { start: at.start, end: at.end, items, source: typed === undefined ? "runtime" : "types" };
   return { ...typed, items: [...typed.items, ...items.filter((item) => item.start === typed.start)] };
