@@ -2,6 +2,7 @@
  * Frames on the pipes between P and U: `u32 length, u8 kind, u32 headLength, head (JSON), payload`, little endian, length counted
  * after itself. Kind 0 is a message with its binary buffers in the payload (`head.lengths` cuts it), kind 1 is stream text (UTF-8 payload).
  */
+import { Buffer } from "node:buffer";
 
 /** A decoded frame. */
 export interface Frame {

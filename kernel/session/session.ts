@@ -160,7 +160,7 @@ class UserProcess<Parent> {
       env: {
         ...process.env,
         ...options.env,
-        ...(options.hotReload === false && { POLICYSCOPE_HOT_RELOAD: "0" }),
+        ...(options.hotReload === false && { TYPESCRIPT_KERNEL_HOT_RELOAD: "0" }),
       } as NodeJS.ProcessEnv,
       stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
       // Its own process group: a SIGINT from the terminal is P's to act upon.

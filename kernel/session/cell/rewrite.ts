@@ -5,6 +5,7 @@
  * body is one function (async only if the cell awaits), declared on the script's first line, with its statements where the user put them:
  * lines never move, and where columns do (or types were stripped by a printer) there is a source map.
  */
+import process from "node:process";
 import MagicString from "magic-string";
 import { parseSync } from "oxc-parser";
 import { composeMaps, type SourceMapJson, stripTypes } from "./transpile.js";
@@ -290,7 +291,13 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
     case "ExportDefaultDeclaration": {
       const declaration = node.declaration as Node;
       edits.replace(node.start, declaration.start, "");
-      if (declaration.type.endsWith("Declaration")) topLevel(declaration, scope, edits);
+      if (declaration.type.endsWith("Declaration")) {
+        if (declaration.id) topLevel(declaration, scope, edits);
+        else {
+          edits.before(declaration.start, ";(");
+          edits.after(declaration.end, ");");
+        }
+      }
       return;
     }
     case "ExportAllDeclaration":

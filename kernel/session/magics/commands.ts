@@ -1,8 +1,11 @@
 /** What each magic does. `%lsmagic` prints this table. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import process from "node:process";
 import { displayables } from "../rich/display.js";
 import { declaredNames, forgetAll } from "../user/bindings.js";
 import { guardBuiltins } from "../user/guards.js";

@@ -2,10 +2,11 @@
  * What the loader hooks decide, apart from how Node calls them (in this thread, or in a thread of its own before Node 22.15): where an
  * import may be found, which local files have changed since they were loaded, and how TypeScript becomes a module.
  */
+import { Buffer } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { extname } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL, URL } from "node:url";
 import { stripTypes } from "../cell/transpile.js";
 
 /** A place to look. */

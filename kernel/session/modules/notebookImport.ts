@@ -1,6 +1,8 @@
 /** `import` in a cell: resolved from the notebook's folder, then from where the kernel itself is installed. */
+
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { constants, Script } from "node:vm";
 import { guardBuiltins } from "../user/guards.js";

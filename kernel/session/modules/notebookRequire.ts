@@ -1,7 +1,9 @@
 /** `require` in a cell: from the notebook's folder, then from where the kernel is installed; changed local files are loaded again. */
+
 import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import process from "node:process";
 import { guardBuiltins } from "../user/guards.js";
 
 const own = createRequire(import.meta.url);
@@ -41,7 +43,7 @@ export function notebookRequire(): NodeJS.Require {
 
 /** Drop local CommonJS modules from the cache if any of their files has changed. */
 export function forgetChanged(): void {
-  if (process.env.POLICYSCOPE_HOT_RELOAD === "0") return;
+  if (process.env.TYPESCRIPT_KERNEL_HOT_RELOAD === "0") return;
   const local = localFiles();
   if (!local.some((file) => stamps.has(file) && stamps.get(file) !== stampOf(file))) return;
   for (const file of local) {

@@ -1,5 +1,7 @@
 /** Prepares Node's module loader for notebooks, at the first import that needs it. */
+
 import module from "node:module";
+import process from "node:process";
 import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript } from "./localModules.js";
 
 interface Context {
@@ -21,7 +23,7 @@ export function prepareModules(): void {
   if (prepared) return;
   prepared = true;
   process.setSourceMapsEnabled(true);
-  const hotReload = process.env.POLICYSCOPE_HOT_RELOAD !== "0";
+  const hotReload = process.env.TYPESCRIPT_KERNEL_HOT_RELOAD !== "0";
   const { registerHooks } = module as unknown as { registerHooks?: (hooks: SyncHooks) => void };
   if (registerHooks) registerHooks(syncHooks(hotReload));
   else module.register("./hooksThread.js", import.meta.url, { data: { hotReload } });

@@ -1,4 +1,5 @@
 /** Rich views of plain values: tables, images, charts. What is not here shows as text alone. */
+import { Buffer } from "node:buffer";
 import { inspect, types } from "node:util";
 
 const MAX_ROWS = 100;

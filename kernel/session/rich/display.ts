@@ -1,4 +1,5 @@
 /** How values show themselves: mime bundles, by symbol or by what they are, and the global `display`. */
+import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import { currentWork } from "../user/context.js";

@@ -2,6 +2,8 @@
 import type { RewrittenCell } from "../cell/rewrite.js";
 
 const names = new Set<string>();
+/** What the environment had under a name before a cell declared it. */
+const originals = new Map<string, PropertyDescriptor>();
 
 /** Names that cells have declared, oldest first. */
 export function declaredNames(): ReadonlySet<string> {
@@ -11,8 +13,11 @@ export function declaredNames(): ReadonlySet<string> {
 /** Make the names of a cell assignable before it runs. What they held stays until the cell assigns them. */
 export function prepareBindings({ declared, fresh }: RewrittenCell): void {
   for (const name of declared) {
-    names.add(name);
     const old = Object.getOwnPropertyDescriptor(globalThis, name);
+    if (!names.has(name)) {
+      names.add(name);
+      if (old) originals.set(name, old);
+    }
     if (old?.writable && !fresh.includes(name)) continue;
     const value: unknown = fresh.includes(name) ? undefined : old && "value" in old ? old.value : undefined;
     Object.defineProperty(globalThis, name, { value, writable: true, enumerable: true, configurable: true });
@@ -30,7 +35,10 @@ export function forgetAll(which: readonly string[] = [...names]): number {
   for (const name of which) {
     if (!names.delete(name)) continue;
     count++;
-    Reflect.deleteProperty(globalThis, name);
+    const original = originals.get(name);
+    if (original) Object.defineProperty(globalThis, name, original);
+    else Reflect.deleteProperty(globalThis, name);
+    originals.delete(name);
   }
   return count;
 }

@@ -3,7 +3,9 @@
  * this is AsyncLocalStorage. On older Nodes AsyncLocalStorage pushes every promise continuation on a native stack, and the process aborts
  * when a continuation is terminated ("async hook stack has become corrupted"); so there it is done with hooks that push nothing.
  */
+
 import { AsyncLocalStorage, createHook, executionAsyncResource } from "node:async_hooks";
+import process from "node:process";
 import type { Work } from "./work.js";
 
 interface Carrier {

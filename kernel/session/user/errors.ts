@@ -1,7 +1,8 @@
 /** Errors as people want to read them: the cell's number, the user's lines, a code frame, nothing of the kernel. */
 
 import { findSourceMap } from "node:module";
-import { fileURLToPath } from "node:url";
+import process from "node:process";
+import { fileURLToPath, URL } from "node:url";
 import { inspect } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
@@ -63,8 +64,8 @@ export function describeError(error: unknown): { ename: string; evalue: string; 
     const ename = nameOf(thrown);
     if (thrown instanceof InterruptedError)
       return { ename, evalue: thrown.message, traceback: [`${red(ename)}: ${thrown.message}`] };
-    const text = withoutBrackets(inspect(thrown, { colors: true }));
     const frame = codeFrameOf(thrown);
+    const text = withoutBrackets(inspect(thrown, { colors: true }));
     return {
       ename,
       evalue: String(thrown.message),
@@ -145,8 +146,13 @@ function caretIndent(line: string, column: number): string {
 
 /** V8's own syntax errors (found when the script is compiled) name the script at the start of their stack. */
 function scriptPosition(error: Error): Position | undefined {
-  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)/.exec(error.stack ?? "");
-  return match ? { file: match[1] ?? "", line: Number(match[2]), column: 1 } : undefined;
+  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)\n(.*)\n( *)\^/.exec(String(error.stack));
+  if (!match) return undefined;
+  const [, file = "", line = "1", text = "", indent = ""] = match;
+  const prefix = /^\((?:async )?function\(\)\{"use strict";/.exec(text)?.[0].length ?? 0;
+  const position = originalPosition(file, Number(line), Math.max(1, indent.length + 1 - prefix));
+  error.stack = `${error.name}: ${error.message}\n    at ${file.replace(/#\d+$/, "")}:${position.line}:${position.column}`;
+  return position;
 }
 
 function prepareStack(error: Error, sites: NodeJS.CallSite[]): string {

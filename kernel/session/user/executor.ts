@@ -1,4 +1,5 @@
 /** Runs cells: rewriting, the race between a cell and its interrupt, the value of its last expression, and the reply. */
+import { performance } from "node:perf_hooks";
 import { Script } from "node:vm";
 import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrite.js";
 import type { ExecuteOutcome } from "../handle.js";
@@ -7,7 +8,7 @@ import { bundleOf, isDisplayResult } from "../rich/display.js";
 import { prepareBindings } from "./bindings.js";
 import { within } from "./context.js";
 import { describeError, rememberCell, syntaxErrorOf } from "./errors.js";
-import { publish, send } from "./output.js";
+import { criticalSection, publish, send } from "./output.js";
 import { InterruptedError, newWork, type Work } from "./work.js";
 
 type Execute = Extract<ToUser, { type: "execute" }>;
@@ -89,7 +90,8 @@ export function runCode(code: string, request: { executionCount: number; cellId?
   const url = nameOf(request.executionCount);
   let cell: RewrittenCell;
   try {
-    cell = rewriteCell(code);
+    // Not to be terminated halfway through loading the parser.
+    cell = criticalSection(() => rewriteCell(code));
   } catch (error) {
     if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
     throw error;

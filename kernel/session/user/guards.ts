@@ -1,9 +1,11 @@
 /** Timers, child processes and workers know their cell: its interrupt stops them, and workers' output appears under it. */
+
 import { createRequire, syncBuiltinESMExports } from "node:module";
+import process from "node:process";
 import type { Readable } from "node:stream";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { currentWork, ownWork } from "./context.js";
-import { flushStreams, send, writeStream } from "./output.js";
+import { criticalSection, flushStreams, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
@@ -63,10 +65,12 @@ let guarding = false;
 export function guardBuiltins(): void {
   if (guarding) return;
   guarding = true;
-  guardTimerPromises();
-  guardChildren();
-  guardWorkers();
-  syncBuiltinESMExports();
+  criticalSection(() => {
+    guardTimerPromises();
+    guardChildren();
+    guardWorkers();
+    syncBuiltinESMExports();
+  });
 }
 
 /** A sleeping cell that is interrupted never wakes up. */

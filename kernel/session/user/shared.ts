@@ -27,6 +27,8 @@ export const slot = {
   answer: 6,
   /** Depth of synchronous child processes. */
   syncChild: 7,
+  /** 1 once the main thread serves cells: before that there is nothing to terminate but its own start. */
+  ready: 8,
 } as const;
 
 const CONTROL_BYTES = 64;

@@ -1,4 +1,5 @@
 /** Puts U together: output, globals, and the queue of what P asks for. */
+import process from "node:process";
 import type { MessagePort, Worker } from "node:worker_threads";
 import { handleComm } from "./comms.js";
 import { forgetEntered } from "./context.js";
@@ -41,7 +42,6 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   const accept = (relayed: Relayed): boolean => {
     if (!take(relayed)) return false;
     const { message } = relayed;
-    if (message.type === "interrupt") Atomics.store(memory.control, slot.seen, message.seq);
     if (message.type === "input" && message.sync) return true;
     queue.push(relayed);
     schedule();
@@ -53,6 +53,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   installStreams(watchdog);
   watchErrors();
   installGlobals(memory, port);
+  Atomics.store(memory.control, slot.ready, 1);
   send({ type: "ready" });
 }
 

@@ -1,5 +1,8 @@
 /** process.stdout, process.stderr and console of the user, written into the notebook. */
+
+import { Buffer } from "node:buffer";
 import { Console } from "node:console";
+import process from "node:process";
 import { Writable } from "node:stream";
 import type { Worker } from "node:worker_threads";
 import { currentWork } from "./context.js";

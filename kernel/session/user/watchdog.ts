@@ -80,6 +80,7 @@ function relay(message: unknown, buffers: readonly Uint8Array[]): void {
 
 async function interrupt(seq: number): Promise<void> {
   const seen = (): boolean => Atomics.load(control, slot.seen) >= seq;
+  while (Atomics.load(control, slot.ready) === 0) await pause(5);
   await until(seen, BLOCKED_MS);
   const held = paused;
   if (held) await letGo();
