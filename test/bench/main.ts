@@ -2,6 +2,7 @@
 // measures TRL 0.11.4 beside ours.
 import { cpus, totalmem } from "node:os";
 import { engineRows } from "./engine.js";
+import { kernelRows } from "./kernel.js";
 import { type Row, stepRows } from "./step.js";
 import { widgetRows } from "./widgets.js";
 
@@ -14,6 +15,7 @@ const parts: Record<string, () => Promise<readonly Row[]>> = {
   engine: () => engineRows(),
   "step tiny-reviews": () => stepRows("tiny-reviews", { withTrl, say }),
   "step smollm2-135m": () => stepRows("smollm2-135m", { withTrl, say }),
+  kernel: () => kernelRows(say),
   widgets: () => widgetRows(say),
 };
 

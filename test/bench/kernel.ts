@@ -1,0 +1,228 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { homeFolder } from "../../app/folders.js";
+import { ensureJupyter } from "../../app/jupyterEnv.js";
+import { KernelClient } from "../../kernel/wire/client.js";
+import type { Row } from "./step.js";
+
+/** A kernel to measure, and how its language says what is measured. */
+interface Contestant {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly lines: (count: number) => string;
+  readonly loop: string;
+  readonly member: string;
+}
+
+const script = {
+  lines: (count: number) => `for (let i = 0; i < ${count}; i++) console.log("x".repeat(99))`,
+  loop: "for (;;) {}",
+  member: "JSON.str",
+};
+const deno = "2.9.6";
+
+/** Measures of one kernel; every one is a median, in milliseconds or megabytes. */
+interface Measured {
+  cell: number;
+  stdout: number;
+  completion: number;
+  interrupt: number | undefined;
+  memory: number | undefined;
+}
+
+/**
+ * Our kernel beside ipykernel and Deno's, in turns in the same run, through the same client; each is left out where it
+ * cannot be installed.
+ */
+export async function kernelRows(say: (line: string) => void): Promise<readonly Row[]> {
+  const ours: Contestant = {
+    name: "policyscope",
+    argv: [process.execPath, "dist/kernel/main.js", "{connection_file}"],
+    ...script,
+  };
+  const others = [await pythonKernel(say), denoKernel(say)].filter((other) => other !== undefined);
+  const all = [ours, ...others];
+  process.env.POLICYSCOPE_HISTORY = mkdtempSync(join(tmpdir(), "bench-history-"));
+
+  const starts = new Map(all.map((contestant) => [contestant, [] as number[]]));
+  for (let round = 0; round < 7; round++) {
+    for (const contestant of all) starts.get(contestant)?.push(await coldStart(contestant));
+    say(`cold start, round ${round + 1} of 7`);
+  }
+  const measured = new Map<Contestant, Measured>();
+  for (const contestant of all) {
+    say(`${contestant.name}: cells`);
+    measured.set(contestant, await measure(contestant));
+  }
+  const rows: Row[] = [];
+  const compare = (what: string, unit: string, value: (contestant: Contestant) => number | undefined) => {
+    const mine = value(ours);
+    if (mine === undefined) return;
+    if (others.length === 0) rows.push({ what, unit, ours: mine });
+    for (const other of others) {
+      const theirs = value(other);
+      if (theirs !== undefined) rows.push({ what, unit, ours: mine, other: theirs, otherName: other.name });
+    }
+  };
+  compare("kernel: cold start to first result", "ms", (contestant) => median(starts.get(contestant) ?? []));
+  compare("kernel: trivial cell", "ms", (contestant) => measured.get(contestant)?.cell);
+  compare("kernel: 100 kB of stdout", "ms", (contestant) => measured.get(contestant)?.stdout);
+  compare("kernel: completion once warm", "ms", (contestant) => measured.get(contestant)?.completion);
+  compare("kernel: interrupt of a busy loop", "ms", (contestant) => measured.get(contestant)?.interrupt);
+  compare("kernel: idle memory, all processes", "MB", (contestant) => measured.get(contestant)?.memory);
+  say("policyscope: many cells, much output");
+  return [...rows, ...(await endurance(ours))];
+}
+
+async function coldStart({ argv }: Contestant): Promise<number> {
+  const started = performance.now();
+  const client = await KernelClient.spawn({ argv, stdio: "ignore" });
+  await client.execute("1 + 1", { timeout: 30_000 });
+  const took = performance.now() - started;
+  await client.shutdown();
+  return took;
+}
+
+async function measure({ argv, lines, loop, member }: Contestant): Promise<Measured> {
+  const client = await KernelClient.spawn({ argv, stdio: "ignore" });
+  const time = async (count: number, act: () => Promise<unknown>) => {
+    const times: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const started = performance.now();
+      await act();
+      times.push(performance.now() - started);
+    }
+    return median(times);
+  };
+  try {
+    await client.execute("1", { timeout: 30_000 });
+    await sleep(1_000);
+    const memory = treeMemory(client.process?.pid);
+    for (let i = 0; i < 30; i++) await client.execute("1", { timeout: 30_000 });
+    const cell = await time(200, () => client.execute("1 + 1", { timeout: 30_000 }));
+    const stdout = await time(15, () => client.execute(lines(1_000), { timeout: 30_000 }));
+    const complete = () =>
+      client.request("shell", "complete_request", { code: member, cursor_pos: member.length }, { timeout: 30_000 });
+    await complete();
+    await sleep(9_000);
+    const completion = await time(25, complete);
+    const interrupt = await time(8, async () => {
+      const looping = client.execute(loop, { timeout: 5_000 });
+      await sleep(150);
+      const started = performance.now();
+      client.send("control", "interrupt_request", {});
+      await looping;
+      interrupts.push(performance.now() - started);
+    }).then(
+      () => median(interrupts.splice(0)),
+      () => undefined,
+    );
+    return { cell, stdout, completion, interrupt, memory };
+  } finally {
+    client.kill();
+    await client.shutdown({ timeout: 1_000 });
+  }
+}
+
+const interrupts: number[] = [];
+
+/** What only we promise: 10,000 cells, 200,000 lines, 50 MB. */
+async function endurance({ argv }: Contestant): Promise<readonly Row[]> {
+  const client = await KernelClient.spawn({ argv, stdio: "ignore" });
+  const text = async (code: string) => {
+    const { iopub } = await client.execute(code, { timeout: 120_000 });
+    return iopub.map(({ content }) => (typeof content.text === "string" ? content.text : "")).join("");
+  };
+  const timed = async (code: string): Promise<[number, string]> => {
+    const started = performance.now();
+    const all = await text(code);
+    return [performance.now() - started, all];
+  };
+  try {
+    const [linesTook, lines] = await timed("for (let i = 0; i < 200_000; i++) console.log(`line ${i}`)");
+    const [bytesTook, bytes] = await timed("for (let i = 0; i < 50; i++) process.stdout.write('y'.repeat(1e6))");
+    for (let i = 0; i < 1_000; i++) await client.execute(`const v${i} = ${i}; v${i}`, { timeout: 30_000 });
+    await sleep(1_000);
+    const before = treeMemory(client.process?.pid);
+    for (let i = 0; i < 10_000; i++) await client.execute(`let w = ${i}; w + 1`, { timeout: 30_000 });
+    await sleep(1_000);
+    const after = treeMemory(client.process?.pid);
+    const grown: Row[] =
+      before === undefined || after === undefined
+        ? []
+        : [{ what: "kernel: memory grown by 10,000 cells", unit: "MB", ours: after - before }];
+    return [
+      ...grown,
+      { what: "kernel: 200,000 lines", unit: "ms", ours: linesTook },
+      { what: "kernel: lines of 200,000 that were lost", unit: "", ours: 200_001 - lines.split("\n").length },
+      { what: "kernel: 50 MB of output", unit: "ms", ours: bytesTook },
+      { what: "kernel: bytes of 50 MB that were lost", unit: "", ours: 50_000_000 - bytes.length },
+    ];
+  } finally {
+    await client.shutdown();
+  }
+}
+
+/** Resident memory of a process and all below it in MB; undefined where there is no /proc. */
+function treeMemory(root: number | undefined): number | undefined {
+  if (root === undefined || !existsSync("/proc/self/statm")) return undefined;
+  const parents = new Map<number, number>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    } catch {}
+  }
+  const below = (pid: number): boolean => pid === root || (parents.has(pid) && below(parents.get(pid) ?? 0));
+  let pages = 0;
+  for (const pid of parents.keys()) {
+    if (!below(pid)) continue;
+    try {
+      pages += Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
+    } catch {}
+  }
+  return (pages * 4096) / 1e6;
+}
+
+async function pythonKernel(say: (line: string) => void): Promise<Contestant | undefined> {
+  try {
+    const { python } = await ensureJupyter({ purpose: "test", say });
+    return {
+      name: "ipykernel",
+      argv: [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+      lines: (count) => `for i in range(${count}): print("x" * 99)`,
+      loop: "while True: pass",
+      member: "str.upp",
+    };
+  } catch (error) {
+    say(`ipykernel is left out: ${(error as Error).message.split("\n")[0]}`);
+    return undefined;
+  }
+}
+
+function denoKernel(say: (line: string) => void): Contestant | undefined {
+  const folder = join(homeFolder(), "bench-deno");
+  const binary = join(folder, "node_modules", "deno", process.platform === "win32" ? "deno.exe" : "deno");
+  if (!existsSync(binary)) {
+    say(`installing deno ${deno} into ${folder}`);
+    mkdirSync(folder, { recursive: true });
+    const args = ["install", "--prefix", folder, "--no-audit", "--no-fund", "--allow-scripts=deno", `deno@${deno}`];
+    spawnSync("npm", args, { stdio: "ignore", shell: process.platform === "win32" });
+    if (!existsSync(binary))
+      spawnSync(process.execPath, [join(folder, "node_modules", "deno", "install.cjs")], { stdio: "ignore" });
+  }
+  if (spawnSync(binary, ["--version"]).status !== 0) {
+    say("Deno is left out: its npm package could not be installed");
+    return undefined;
+  }
+  return { name: "Deno", argv: [binary, "jupyter", "--kernel", "--conn", "{connection_file}"], ...script };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
