@@ -142,7 +142,7 @@ async function endurance({ argv }: Contestant): Promise<readonly Row[]> {
     return [performance.now() - started, all];
   };
   try {
-    const [linesTook, lines] = await timed("for (let i = 0; i < 200_000; i++) console.log(`line ${i}`)");
+    const [linesTook, lines] = await timed("for (let i = 0; i < 200_000; i++) console.log('line ' + i)");
     const [bytesTook, bytes] = await timed("for (let i = 0; i < 50; i++) process.stdout.write('y'.repeat(1e6))");
     for (let i = 0; i < 1_000; i++) await client.execute(`const v${i} = ${i}; v${i}`, { timeout: 30_000 });
     await sleep(1_000);
@@ -206,15 +206,16 @@ async function pythonKernel(say: (line: string) => void): Promise<Contestant | u
 
 function denoKernel(say: (line: string) => void): Contestant | undefined {
   const folder = join(homeFolder(), "bench-deno");
-  const binary = join(folder, "node_modules", "deno", process.platform === "win32" ? "deno.exe" : "deno");
-  if (!existsSync(binary)) {
+  // Its binary comes in a package of its own for each platform, so no install script need run.
+  const platforms = join(folder, "node_modules", "@deno");
+  if (!existsSync(platforms)) {
     say(`installing deno ${deno} into ${folder}`);
     mkdirSync(folder, { recursive: true });
-    const args = ["install", "--prefix", folder, "--no-audit", "--no-fund", "--allow-scripts=deno", `deno@${deno}`];
+    const args = ["install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", `deno@${deno}`];
     spawnSync("npm", args, { stdio: "ignore", shell: process.platform === "win32" });
-    if (!existsSync(binary))
-      spawnSync(process.execPath, [join(folder, "node_modules", "deno", "install.cjs")], { stdio: "ignore" });
   }
+  const [platform = ""] = existsSync(platforms) ? readdirSync(platforms) : [];
+  const binary = join(platforms, platform, process.platform === "win32" ? "deno.exe" : "deno");
   if (spawnSync(binary, ["--version"]).status !== 0) {
     say("Deno is left out: its npm package could not be installed");
     return undefined;
