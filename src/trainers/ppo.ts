@@ -210,6 +210,11 @@ export class PPOTrainer {
         `reference "${reference.name}" has a vocabulary of ${reference.config.vocabSize}, the policy "${policy.name}" one of ${policy.config.vocabSize}; both must share a tokenizer`,
       );
     }
+    if (config.maxGradNorm !== null && config.clipGradOnce) {
+      console.warn(
+        "maxGradNorm: as in TRL 0.11, gradients are clipped at the first optimizer step of the trainer's life only; clipGradOnce: false clips them at every step",
+      );
+    }
     const runtime =
       options.engine === undefined
         ? defaultRuntime()
@@ -528,7 +533,7 @@ export class PPOTrainer {
       config,
       lineage: new Map([...this.#setting.lineage, [id, config]]),
       reward: reward ?? this.#setting.reward,
-      earlier: this.#entries(),
+      earlier: this.#entries().map((entry) => ({ ...entry, held: "dropped" })),
     };
     const klCoef = config.klCoef === this.config.klCoef ? small.klCoef : config.klCoef;
     return new PPOTrainer(setting, { ...small, klCoef }, groupsOf(tensors));
@@ -544,7 +549,11 @@ export class PPOTrainer {
     const { config, reference, policy } = this.#setting;
     const { small, tensors } = await this.#timeline.load();
     const { policy: params, m, v } = groupsOf(tensors);
-    const history = this.#entries().map(({ step, stats, parameters }) => ({ step, stats, parameters }));
+    const history = this.#entries().map(({ step, stats, parameters }) => ({
+      step,
+      parameters,
+      stats: Object.fromEntries(Object.entries(stats).filter(([, value]) => typeof value === "number")),
+    }));
     const { stats: _, ...state } = small;
     const checkpoint: Checkpoint = {
       config,
