@@ -79,6 +79,9 @@ function episodes(value: Rollout | Scored | Advantaged, ink: Ink): string[] {
 
 const mean = (x: ArrayLike<number>): number => Array.from(x).reduce((sum, value) => sum + value, 0) / x.length;
 
+/** What the colours say, where there are any. */
+const legend = (ink: Ink, channel: string): string => (ink.bold("") === "" ? "" : `; tokens coloured by ${channel}`);
+
 function describe(value: PPOStage, ink: Ink): string[] {
   switch (value.stage) {
     case "rollout": {
@@ -93,12 +96,12 @@ function describe(value: PPOStage, ink: Ink): string[] {
       return [
         `${ink.bold("Scored")} episodes of step ${value.step}: mean score ${fixed(mean(value.scores.data))}, KL ${fixed(
           mean(value.prompts.map((_, row) => rowSum(value.kl, value.responseMask, row))),
-        )} nats per episode, KL coefficient ${fixed(value.klCoef, 4)}; tokens coloured by reward`,
+        )} nats per episode, KL coefficient ${fixed(value.klCoef, 4)}${legend(ink, "reward")}`,
         ...episodes(value, ink),
       ];
     case "advantaged":
       return [
-        `${ink.bold("Advantages")} of step ${value.step}: gamma ${value.gamma}, lambda ${value.gaeLambda}; tokens coloured by advantage`,
+        `${ink.bold("Advantages")} of step ${value.step}: gamma ${value.gamma}, lambda ${value.gaeLambda}${legend(ink, "advantage")}`,
         ...episodes(value, ink),
       ];
     case "updated":
