@@ -1,4 +1,5 @@
 import { headName, parameterShapes } from "../nn/config.js";
+import { rotaryFrequencies } from "../nn/transformer.js";
 import { float32, type Tensor } from "../tensor.js";
 import { parseConfig } from "./config.js";
 import type { GgufFile, GgufValue } from "./gguf.js";
@@ -15,9 +16,10 @@ export interface GgufModel {
  * Says in Hugging Face's terms what a GGUF file's metadata says: config.json, tokenizer.json, tokenizer_config.json.
  * @throws Error naming the file and the metadata key that is missing or of a kind that is not known.
  */
-export function describeGguf(gguf: GgufFile): GgufModel {
+export async function describeGguf(gguf: GgufFile): Promise<GgufModel> {
   const metadata = new Metadata(gguf);
-  const config = configOf(metadata, gguf);
+  const table = gguf.shapes.has(ropeTable) ? (await gguf.read(ropeTable)).data : undefined;
+  const config = configOf(metadata, gguf, table);
   const tokens = metadata.optionalStrings("tokenizer.ggml.tokens");
   const id = (key: string) => {
     const value = metadata.optionalNumber(`tokenizer.ggml.${key}_token_id`);
@@ -53,7 +55,7 @@ export function describeGguf(gguf: GgufFile): GgufModel {
  * @throws Error naming the file and a tensor that is missing or has another shape than the metadata says.
  */
 export async function readGgufParams(gguf: GgufFile, signal?: AbortSignal): Promise<Map<string, Tensor<"float32">>> {
-  const { config: json } = describeGguf(gguf);
+  const { config: json } = await describeGguf(gguf);
   const { config } = parseConfig(json, gguf.file);
   const rename = config.modelType === "gpt2" ? gpt2Name : llamaName;
   const permuted = architectureOf(gguf) === "llama" && config.modelType !== "gpt2";
@@ -151,7 +153,7 @@ function architectureOf(gguf: GgufFile): string {
   return name;
 }
 
-function configOf(metadata: Metadata, gguf: GgufFile): Record<string, unknown> {
+function configOf(metadata: Metadata, gguf: GgufFile, ropeFactors: Float32Array | undefined): Record<string, unknown> {
   const arch = architectureOf(gguf);
   const number = (key: string) => metadata.number(`${arch}.${key}`);
   const optional = (key: string) => metadata.optionalNumber(`${arch}.${key}`);
@@ -176,16 +178,14 @@ function configOf(metadata: Metadata, gguf: GgufFile): Record<string, unknown> {
   }
   if ((optional("expert_count") ?? 0) > 0)
     throw new Error(`${gguf.file}: mixture-of-experts models are not supported.`);
-  if (gguf.shapes.has("rope_freqs.weight")) {
-    throw new Error(
-      `${gguf.file}: its rotary frequencies are stretched by a table (rope_freqs.weight), which is not supported. Load the model's Hugging Face folder instead.`,
-    );
-  }
   const scaling = metadata.optionalString(`${arch}.rope.scaling.type`) ?? "none";
   if (scaling !== "none" && scaling !== "linear")
     throw new Error(`${gguf.file}: rope scaling "${scaling}" is not supported; none and linear are.`);
   const heads = metadata.sameForAllLayers(`${arch}.attention.head_count`) ?? number("attention.head_count");
   const bias = gguf.shapes.has("blk.0.attn_q.bias");
+  const headDim =
+    optional("attention.key_length") ?? optional("rope.dimension_count") ?? number("embedding_length") / heads;
+  const theta = optional("rope.freq_base") ?? 10000;
   return definedOnly({
     architectures: [{ llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" }[arch]],
     model_type: arch,
@@ -194,16 +194,57 @@ function configOf(metadata: Metadata, gguf: GgufFile): Record<string, unknown> {
     num_hidden_layers: number("block_count"),
     num_attention_heads: heads,
     num_key_value_heads: metadata.sameForAllLayers(`${arch}.attention.head_count_kv`),
-    head_dim: optional("attention.key_length") ?? optional("rope.dimension_count"),
+    head_dim: headDim,
     intermediate_size: number("feed_forward_length"),
     max_position_embeddings: number("context_length"),
     rms_norm_eps: number("attention.layer_norm_rms_epsilon"),
     hidden_act: "silu",
-    rope_theta: optional("rope.freq_base"),
-    rope_scaling: scaling === "linear" ? { rope_type: "linear", factor: number("rope.scaling.factor") } : undefined,
+    rope_theta: theta,
+    rope_scaling: ropeFactors
+      ? llama3Scaling(ropeFactors, headDim, theta, gguf.file)
+      : scaling === "linear"
+        ? { rope_type: "linear", factor: number("rope.scaling.factor") }
+        : undefined,
     attention_bias: arch === "llama" ? bias : undefined,
     tie_word_embeddings: !gguf.shapes.has("output.weight"),
   });
+}
+
+/** Where llama.cpp keeps, for each pair of dimensions, the number that its rotary frequency is divided by. */
+const ropeTable = "rope_freqs.weight";
+
+/**
+ * The rope_scaling that such a table was made from: that of Llama 3.1 and later, whose only number that varies is the factor.
+ * @throws Error for a table that is another one.
+ */
+function llama3Scaling(factors: Float32Array, headDim: number, theta: number, file: string): Record<string, unknown> {
+  const scaling = {
+    type: "llama3",
+    factor: Math.max(...factors),
+    lowFreqFactor: 1,
+    highFreqFactor: 4,
+    originalMaxPositions: 8192,
+  } as const;
+  const plain = rotaryFrequencies({ ropeTheta: theta, ropeScaling: undefined }, headDim);
+  const stretched = rotaryFrequencies({ ropeTheta: theta, ropeScaling: scaling }, headDim);
+  const same =
+    factors.length === plain.length && factors.every((factor, i) => isClose(plain[i], (stretched[i] ?? 0) * factor));
+  if (!same) {
+    throw new Error(
+      `${file}: its rotary frequencies are stretched by a table (${ropeTable}) other than Llama 3's, which is not supported. Load the model's Hugging Face folder instead.`,
+    );
+  }
+  return {
+    rope_type: "llama3",
+    factor: scaling.factor,
+    low_freq_factor: scaling.lowFreqFactor,
+    high_freq_factor: scaling.highFreqFactor,
+    original_max_position_embeddings: scaling.originalMaxPositions,
+  };
+}
+
+function isClose(a: number | undefined, b: number): boolean {
+  return a !== undefined && Math.abs(a - b) <= 1e-4 * Math.abs(a);
 }
 
 function llamaName(name: string): string {

@@ -86,7 +86,7 @@ async function fetched(what: Pullable, options: LoadOptions): Promise<string> {
 async function loadGguf(file: string, name: string, signal: AbortSignal | undefined): Promise<CausalLM> {
   const gguf = await openGguf(file);
   try {
-    const files = describeGguf(gguf);
+    const files = await describeGguf(gguf);
     return createModel({ name, files, params: await readGgufParams(gguf, signal), where: file });
   } finally {
     await gguf.close();

@@ -121,6 +121,35 @@ for (const [name, epsilon] of [
   });
 }
 
+test("a table of rotary factors is recognised as Llama 3's stretching, or refused", async () => {
+  const { params } = await loadModel("test/golden/models/llama_tied");
+  // As llama.cpp's converter writes it for factor 8, theta 500,000 and heads of 12.
+  const factors = Float32Array.from({ length: 6 }, (_, i) => {
+    const wave = (2 * Math.PI) / 500_000 ** ((-2 * i) / 12);
+    if (wave < 8192 / 4) return 1;
+    if (wave > 8192) return 8;
+    const smooth = (8192 / wave - 1) / 3;
+    return 1 / ((1 - smooth) / 8 + smooth);
+  });
+  const metadata: Record<string, GgufField> = { ...llamaMetadata, "llama.rope.freq_base": { f32: 500_000 } };
+  writeGguf(file, metadata, { ...llamaTensors(params), "rope_freqs.weight": f32Tensor([6], factors) });
+  const { config } = await loadModel(file);
+  assert.ok(config.modelType === "llama");
+  assert.deepEqual(config.ropeScaling, {
+    type: "llama3",
+    factor: 8,
+    lowFreqFactor: 1,
+    highFreqFactor: 4,
+    originalMaxPositions: 8192,
+  });
+  const other = f32Tensor(
+    [6],
+    factors.map((factor, i) => factor + i),
+  );
+  writeGguf(file, metadata, { ...llamaTensors(params), "rope_freqs.weight": other });
+  await assert.rejects(loadModel(file), /rope_freqs\.weight\) other than Llama 3's/);
+});
+
 test("a GGUF of GPT-2 is the same model as its Hugging Face folder", async () => {
   const original = await loadModel("test/golden/models/gpt2");
   const rename = [
