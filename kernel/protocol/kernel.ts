@@ -1,5 +1,5 @@
 import type { DebugAdapter } from "../debug/debugAdapter.js";
-import type { ExecuteOutcome, Publish, Session, SessionEvents, SessionExit } from "../session/handle.js";
+import type { ExecuteOutcome, MimeBundle, Publish, Session, SessionEvents, SessionExit } from "../session/handle.js";
 import type { Connection, Failure, Header, Message, Reply, RequestContents, RequestType } from "../wire/messages.js";
 import type { KernelSockets, SocketListener } from "../wire/sockets.js";
 import { CommRegistry } from "./comms.js";
@@ -357,6 +357,13 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       this.#publisher.publish({ type: "comm_close", content: { comm_id, data: {} }, parent: undefined });
     this.#parts.log(`the session ended: ${reason}${willRestart ? "; a new one starts" : ""}`);
     this.#parts.onSessionLost();
+  }
+
+  /** `?name` in a cell: what an inspect request with the cursor after the name answers. */
+  async help(expression: string, detailLevel: 0 | 1): Promise<MimeBundle | undefined> {
+    const language = await this.#parts.language.answers();
+    const { found, data } = await language.inspect(expression, expression.length, detailLevel);
+    return found ? data : undefined;
   }
 
   diagnosticsMode(mode: "off" | "warn" | "strict"): void {
