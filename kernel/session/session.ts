@@ -19,6 +19,8 @@ import type { FromUser, StreamHead, ToUser } from "./messages.js";
 import { carrierFlags } from "./user/carrier.js";
 
 const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
+/** How long an idle user process may take to end by itself. */
+const EXIT_MS = 400;
 const MAX_CELLS = 5000;
 /** How long a question about runtime values waits for a busy U. */
 const PATIENCE_MS = 250;
@@ -148,6 +150,7 @@ class UserProcess<Parent> {
   #lastRaw = 0;
   readonly #waiting: Frame[] = [];
   #holding = false;
+  #ready = false;
   #exiting: string | undefined;
   #ending: string | undefined;
   #fatal = "";
@@ -189,6 +192,8 @@ class UserProcess<Parent> {
         this.#gone(`it could not be started: ${error.message}`, null, null);
         resolve();
       });
+      // What it leaves behind would keep its pipes open.
+      this.#child.once("exit", () => this.#kill());
       this.#child.once("close", (code, signal) => {
         this.#gone(undefined, code, signal);
         resolve();
@@ -229,8 +234,25 @@ class UserProcess<Parent> {
   /** End the process; its running cells end as errors that say why. */
   async end(why: string): Promise<void> {
     this.#ending ??= why;
-    this.#child.kill("SIGKILL");
+    if (this.#running.size === 0 && this.#ready) {
+      // An idle process may run its exit handlers.
+      this.#send({ type: "exit" });
+      const timer = setTimeout(() => this.#kill(), EXIT_MS);
+      await this.#closed;
+      clearTimeout(timer);
+    }
+    this.#kill();
     await this.#closed;
+  }
+
+  /** Kill the process and, where they form a group, what its cells have started. */
+  #kill(): void {
+    try {
+      if (this.#child.pid !== undefined && process.platform !== "win32") process.kill(-this.#child.pid, "SIGKILL");
+    } catch {
+      // The group is gone already.
+    }
+    this.#child.kill("SIGKILL");
   }
 
   #send(message: ToUser, buffers: readonly Uint8Array[] = []): void {
@@ -261,6 +283,8 @@ class UserProcess<Parent> {
   #receive(message: FromUser, buffers: readonly Uint8Array[]): void {
     switch (message.type) {
       case "ready":
+        this.#ready = true;
+        return;
       case "inherited":
         return;
       case "publish":

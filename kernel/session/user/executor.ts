@@ -86,7 +86,10 @@ function needsMagics(code: string): boolean {
 }
 
 /** Run TypeScript as part of a cell. */
-export function runCode(code: string, request: { executionCount: number; cellId?: string }): Result | Promise<Result> {
+export function runCode(
+  code: string,
+  request: { executionCount: number; cellId?: string; unannounced?: boolean },
+): Result | Promise<Result> {
   const url = nameOf(request.executionCount);
   let cell: RewrittenCell;
   try {
@@ -97,16 +100,18 @@ export function runCode(code: string, request: { executionCount: number; cellId?
     throw error;
   }
   rememberCell(url, code, cell);
-  send({
-    type: "cell",
-    script: {
-      executionCount: request.executionCount,
-      url,
-      code,
-      ...(cell.map && { sourceMap: JSON.stringify(cell.map) }),
-      ...(request.cellId !== undefined && { cellId: request.cellId }),
-    },
-  });
+  if (!request.unannounced) {
+    send({
+      type: "cell",
+      script: {
+        executionCount: request.executionCount,
+        url,
+        code,
+        ...(cell.map && { sourceMap: JSON.stringify(cell.map) }),
+        ...(request.cellId !== undefined && { cellId: request.cellId }),
+      },
+    });
+  }
   prepareBindings(cell);
   const script = new Script(cell.script, { filename: url, columnOffset: -cell.prefix });
   const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
@@ -134,7 +139,7 @@ async function finish(request: Execute, work: Work, value: readonly unknown[]): 
 
 async function evaluate(expression: string): Promise<unknown> {
   try {
-    const result = await runCode(expression, { executionCount: 0 });
+    const result = await runCode(expression, { executionCount: 0, unannounced: true });
     const { data, metadata } = await bundleOf(result?.[0]);
     return { status: "ok", data, metadata };
   } catch (error) {

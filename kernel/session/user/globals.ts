@@ -38,6 +38,8 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
   );
   hidden("Jupyter", Object.freeze({ comms, display, ...displayables }));
   lazily("require", notebookRequire);
+  lazily("__dirname", () => process.cwd());
+  lazily("__filename", () => notebookMeta().filename);
   Object.defineProperty(globalThis, Symbol.for("Jupyter.abortSignal"), {
     get: () => {
       const work = currentWork();

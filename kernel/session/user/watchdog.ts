@@ -2,6 +2,7 @@
  * U's second thread. It reads what P sends and relays it, so it can act while the main thread is busy: it terminates JavaScript on an
  * interrupt, drains stream text, hands over the answer to a blocking prompt, speaks the DevTools protocol, and ends U when P is gone.
  */
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { Socket } from "node:net";
@@ -45,7 +46,12 @@ socket.on("data", (chunk: Buffer) => {
   for (const frame of decoder.push(chunk)) receive(frame.head as ToUser, frame.buffers);
 });
 const gone = (): void => {
-  process.kill(process.pid, "SIGKILL");
+  try {
+    // We lead a process group: what cells have started goes with us.
+    process.kill(-process.pid, "SIGKILL");
+  } catch {
+    process.kill(process.pid, "SIGKILL");
+  }
 };
 socket.on("end", gone);
 socket.on("error", gone);
@@ -159,13 +165,26 @@ function descendants(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [...descendants(child), child]);
 }
 
-/** Children of a process. From /proc; where there is none (macOS, Windows) none are known and the wait lasts until the child ends. */
+/** Children of a process. From /proc, or from `ps`; on Windows none are known and the wait lasts until the child ends. */
 function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
       .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" "))
       .filter((text) => text !== "")
       .map(Number);
+  } catch {
+    return process.platform === "win32" ? [] : childrenByPs(pid);
+  }
+}
+
+/** Where there is no /proc, as on macOS. */
+function childrenByPs(pid: number): number[] {
+  try {
+    const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+    return lines.flatMap((line) => {
+      const [child, parent] = line.trim().split(/\s+/).map(Number);
+      return parent === pid && child !== undefined ? [child] : [];
+    });
   } catch {
     return [];
   }
