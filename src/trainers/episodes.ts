@@ -32,9 +32,9 @@ export interface PackedEpisodes {
   readonly places: Int32Array;
 }
 
-/** A size rounded up so that few different ones occur: to an eighth of the power of two below it, at least 8. */
+/** A size rounded up so that few different ones occur: to a quarter of the power of two below it, at least 8. */
 export function bucket(size: number): number {
-  const step = Math.max(8, 2 ** (Math.floor(Math.log2(Math.max(1, size))) - 3));
+  const step = Math.max(8, 2 ** (Math.floor(Math.log2(Math.max(1, size))) - 2));
   return Math.ceil(size / step) * step;
 }
 
