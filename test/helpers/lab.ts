@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { ensureJupyter, JupyterUnavailable } from "../../app/jupyterEnv.js";
 import { installKernelspec } from "../../kernel/install.js";
+import { installLabExtension } from "../../widgets/labExtension.js";
 import type { Look } from "./browser.js";
 
 /** A JupyterLab that sees nothing of this machine's own Jupyter, with this project's kernel. */
@@ -69,6 +70,7 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
   };
   const folder = at("notebooks");
   installKernelspec({ prefix: at("prefix") });
+  installLabExtension(join(home, "prefix", "share", "jupyter"));
   const setting = (plugin: string, value: object) => {
     const file = join(at("settings"), `${plugin}.jupyterlab-settings`);
     mkdirSync(dirname(file), { recursive: true });

@@ -25,6 +25,16 @@ await build({
   logLevel: "warning",
 });
 await build({
+  entryPoints: [join(here, "labExtension.ts")],
+  outdir: assets,
+  bundle: true,
+  format: "iife",
+  target: "es2022",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+});
+await build({
   entryPoints: ["tokenLens.css", "trainDash.css"].map((name) => join(here, name)),
   outdir: assets,
   bundle: true,
