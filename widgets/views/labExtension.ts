@@ -1,6 +1,9 @@
+import { OfflineModel, openState, renderView, type SavedState } from "./offlineModel.js";
+
 /**
  * A JupyterLab extension of one act: where a saved widget cannot be shown (its model was not saved, or there is no kernel
- * that JupyterLab would wait for), the output's static form is shown in its place, until the widget comes.
+ * and JupyterLab waits for one), something stands in its place until the widget comes: its view, drawn from the state in
+ * the notebook, or where that was not saved, the output's static form.
  * Written as a federated extension by hand: a container with `init` and `get`, and one plugin.
  */
 
@@ -19,6 +22,7 @@ interface OutputArea {
 interface NotebookPanel {
   readonly content?: {
     readonly rendermime?: { createRenderer(mime: string): Renderer };
+    readonly model?: { getMetadata?(key: string): unknown } | null;
     readonly widgets?: readonly { readonly outputArea?: OutputArea }[];
   };
 }
@@ -48,9 +52,9 @@ const plugin = {
             const shown = outputArea.widgets[i]?.node.querySelector<HTMLElement>(".jp-OutputArea-output");
             if (!shown || replaced.has(shown) || !placeholder.test(shown.textContent ?? "")) continue;
             replaced.add(shown);
-            void stand(shown, content.rendermime.createRenderer("text/html"), model).finally(() =>
-              replaced.delete(shown),
-            );
+            const twin = content.rendermime.createRenderer("text/html");
+            const saved = savedState(content.model?.getMetadata?.("widgets"), model);
+            void stand(shown, twin, model, saved).finally(() => replaced.delete(shown));
           }
         }
       }
@@ -63,16 +67,25 @@ const plugin = {
   },
 };
 
-/** Shows the static form beside a hidden placeholder until the placeholder becomes something else. */
-async function stand(shown: HTMLElement, twin: Renderer, model: MimeModel): Promise<void> {
+/** Shows something beside a hidden placeholder until the placeholder becomes something else. */
+async function stand(
+  shown: HTMLElement,
+  twin: Renderer,
+  model: MimeModel,
+  saved: SavedState | undefined,
+): Promise<void> {
+  const gone = new AbortController();
+  const place = document.createElement("div");
+  place.className = "jp-OutputArea-output policyscope-twin";
   await twin.renderModel(model);
+  place.append(twin.node);
   if (!placeholder.test(shown.textContent ?? "") || !shown.isConnected) {
     twin.dispose();
     return;
   }
-  twin.node.classList.add("jp-OutputArea-output", "policyscope-twin");
   shown.style.display = "none";
-  shown.after(twin.node);
+  shown.after(place);
+  if (saved) await draw(saved, place, gone.signal).catch(() => place.replaceChildren(twin.node));
   await new Promise<void>((done) => {
     const watcher = new MutationObserver(() => {
       if (placeholder.test(shown.textContent ?? "")) return;
@@ -81,9 +94,30 @@ async function stand(shown: HTMLElement, twin: Renderer, model: MimeModel): Prom
     });
     watcher.observe(shown, { childList: true, subtree: true, characterData: true });
   });
-  twin.node.remove();
+  gone.abort();
+  place.remove();
   twin.dispose();
   shown.style.display = "";
+}
+
+/** Draws a view from saved state. JupyterLab asks for widgets only in notebooks that the user trusts. */
+async function draw(saved: SavedState, place: HTMLElement, signal: AbortSignal): Promise<void> {
+  const state = openState(saved);
+  const style = document.createElement("style");
+  style.textContent = String(state._css ?? "");
+  const element = document.createElement("div");
+  place.replaceChildren(style, element);
+  await renderView(String(state._esm), new OfflineModel(state), element, signal);
+}
+
+function savedState(widgets: unknown, { data }: MimeModel): SavedState | undefined {
+  const id = (data[view] as { model_id?: string } | undefined)?.model_id;
+  const { state } = ((widgets ?? {}) as Record<string, { state?: Record<string, SavedState> } | undefined>)[
+    "application/vnd.jupyter.widget-state+json"
+  ] ?? { state: undefined };
+  const saved = id === undefined ? undefined : state?.[id];
+  const ours = String(saved?.state._anywidget_id ?? "").startsWith("policyscope.");
+  return saved && ours ? saved : undefined;
 }
 
 const page = globalThis as { _JUPYTERLAB?: Record<string, unknown> };
