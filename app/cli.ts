@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Command, Option } from "commander";
 import { packageRoot } from "./jupyterEnv.js";
 
@@ -22,12 +22,18 @@ const where = (command: Command) =>
 
 where(cli.command("install").description("register the TypeScript kernel with Jupyter")).action(async (options) => {
   const { installKernelspec } = await import("../kernel/install.js");
-  say(`kernel registered in ${installKernelspec(options)}`);
+  const { installLabExtension } = await import("../widgets/labExtension.js");
+  const folder = installKernelspec(options);
+  say(`kernel registered in ${folder}`);
+  say(`JupyterLab shows saved widgets through ${installLabExtension(dirname(dirname(folder)))}`);
 });
 
 where(cli.command("uninstall").description("take the kernel's registration away again")).action(async (options) => {
   const { uninstallKernelspec } = await import("../kernel/install.js");
-  say(`kernel registration removed from ${uninstallKernelspec(options)}`);
+  const { uninstallLabExtension } = await import("../widgets/labExtension.js");
+  const folder = uninstallKernelspec(options);
+  uninstallLabExtension(dirname(dirname(folder)));
+  say(`kernel registration removed from ${folder}`);
 });
 
 cli

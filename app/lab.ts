@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { installKernelspec } from "../kernel/install.js";
+import { installLabExtension } from "../widgets/labExtension.js";
 import { homeFolder } from "./folders.js";
 import { ensureJupyter, type JupyterEnv, packageRoot } from "./jupyterEnv.js";
 
@@ -70,6 +71,7 @@ export async function lab({
  */
 export function privateFolders(env: JupyterEnv, folder = join(homeFolder(), "jupyter")): Record<string, string> {
   installKernelspec({ prefix: env.root });
+  installLabExtension(join(env.root, "share", "jupyter"));
   const at = (name: string) => {
     const path = join(folder, name);
     mkdirSync(path, { recursive: true });

@@ -1,9 +1,10 @@
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * Gives a JupyterLab the extension that shows a saved widget's static form where the widget itself cannot be shown.
+ * Gives a JupyterLab the extension that stands in for saved widgets which JupyterLab itself cannot show: their view, drawn
+ * from the notebook, or their static form.
  * @param share a Jupyter data folder, such as `<environment>/share/jupyter`
  * @returns the folder that was written
  */
@@ -26,4 +27,9 @@ export function installLabExtension(share: string): string {
     )}\n`,
   );
   return folder;
+}
+
+/** Takes the extension away again; no error where there is none. */
+export function uninstallLabExtension(share: string): void {
+  rmSync(join(share, "labextensions", "policyscope"), { recursive: true, force: true });
 }

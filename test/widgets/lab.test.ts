@@ -108,6 +108,19 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
     await page.context().close();
   });
 
+  await t.test("with no kernel at all it shows the live view", async () => {
+    const giveBack = lab.withdrawKernel();
+    try {
+      await lab.endKernels();
+      const { page } = await lab.open(browser, "lens.ipynb", { kernel: false });
+      await drawn(page);
+      assert.equal(await pressedChannel(page), "value");
+      await page.context().close();
+    } finally {
+      giveBack();
+    }
+  });
+
   await t.test("from a stranger, the saved notebook shows the twin", async () => {
     const { metadata, cells: saved } = lab.read("lens.ipynb");
     lab.write("stranger.ipynb", [cells.lens], {
@@ -153,4 +166,30 @@ test("in JupyterLab: a dashboard grows while its cell runs, and Stop ends the lo
   assert.deepEqual(violations, []);
   assert.deepEqual(errors, []);
   await page.context().close();
+});
+
+test("in a JupyterLab that does not save widgets: a notebook opened again shows the twin, never an error", async (t) => {
+  if (reason) return t.skip(reason);
+  const forgetful = await startLab({ saveState: false });
+  if (typeof forgetful === "string") return t.skip(forgetful);
+  try {
+    forgetful.write("lens.ipynb", [cells.lens]);
+    const first = await forgetful.open(browser, "lens.ipynb");
+    await runAll(first.page);
+    await drawn(first.page);
+    await command(first.page, "docmanager:save");
+    await first.page.context().close();
+    assert.equal(forgetful.read("lens.ipynb").metadata.widgets, undefined);
+    await forgetful.endKernels();
+    const { page } = await forgetful.open(browser, "lens.ipynb");
+    await page.locator(".policyscope-twin table").waitFor();
+    assert.match((await page.locator(".policyscope-twin").textContent()) ?? "", /strongest KL/);
+    assert.equal(await page.getByText("model not found").isVisible(), false);
+    await command(page, "notebook:run-all-cells");
+    await drawn(page);
+    assert.equal(await page.locator(".policyscope-twin").count(), 0);
+    await page.context().close();
+  } finally {
+    await forgetful.stop();
+  }
 });
