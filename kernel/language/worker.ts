@@ -14,8 +14,12 @@ const jobs: JobMessage[] = [];
 const checks: { id: number; check: () => Answers["diagnostics"] }[] = [];
 let scheduled = false;
 let warm = false;
+let quiet: NodeJS.Timeout | undefined;
+/** A person who has stopped typing for so long is taken to read. */
+const QUIET_MS = 700;
 
 port.on("message", (message: JobMessage) => {
+  clearTimeout(quiet);
   jobs.push(message);
   schedule();
 });
@@ -25,30 +29,38 @@ function schedule(): void {
   scheduled = true;
   setImmediate(() => {
     scheduled = false;
-    const more = step();
-    if (jobs.length > 0 || checks.length > 0 || more) schedule();
+    step();
+    if (jobs.length > 0 || checks.length > 0) schedule();
+    else if (warm) rest();
   });
 }
 
-/** One job, or a piece of idle work when there is none; true when more of that remains. */
-function step(): boolean {
+/** When nobody has asked for a while, one piece of idle work after another. */
+function rest(): void {
+  clearTimeout(quiet);
+  quiet = setTimeout(() => {
+    if (jobs.length === 0 && checks.length === 0 && program.idle()) rest();
+  }, QUIET_MS);
+}
+
+/** One job. */
+function step(): void {
   const next = jobs.shift();
   if (next !== undefined) {
     const { id, job } = next;
     if (job.kind === "complete" || job.kind === "inspect") Atomics.sub(waiting, 0, 1);
     if (job.kind === "diagnostics") checks.push({ id, check: program.check(job.source) });
     else reply(id, () => run(job));
-    return warm;
+    return;
   }
   const check = checks.shift();
-  if (check === undefined) return warm && program.idle();
+  if (check === undefined) return;
   try {
     answer({ id: check.id, answer: check.check() });
   } catch (error) {
     if (error instanceof ts.OperationCanceledException) checks.unshift(check);
     else answer({ id: check.id, error: describe(error) });
   }
-  return warm;
 }
 
 function run(job: Exclude<Job, { kind: "diagnostics" }>): Answers[Exclude<Job["kind"], "diagnostics">] {

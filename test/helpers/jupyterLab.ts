@@ -96,7 +96,7 @@ export async function openInJupyterLab(cells: readonly string[]): Promise<OpenNo
       folder,
       cell: (index) => page.locator(".jp-Notebook .jp-Cell").nth(index),
       start,
-      idle: () => page.waitForFunction(IDLE).then(() => undefined),
+      idle: () => page.waitForFunction(IDLE, undefined, { timeout: 30_000, polling: 200 }).then(() => undefined),
       close,
     };
   } catch (error) {

@@ -171,9 +171,9 @@ describe("language service", () => {
 
   test("names that a dependency exports are proposed with their import", async () => {
     let found: string[] = [];
-    for (let tries = 0; tries < 300 && found.length === 0; tries++) {
+    for (let tries = 0; tries < 60 && found.length === 0; tries++) {
       found = await texts("zebraS|");
-      if (found.length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (found.length === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
     }
     assert.deepEqual(found, ['import { zebraStripes } from "typed-pkg";']);
     assert.deepEqual(await texts("const n = zebraS|"), ['(await import("typed-pkg")).zebraStripes']);
