@@ -35,11 +35,12 @@ async function engine(): Promise<Check> {
     const graph = new Graph();
     const x = graph.input("x", "float32", [1, 2]);
     const y = graph.input("y", "float32", [2, 1]);
-    const run = await ortEngine().compile(program({ z: matMul(x, y) }));
+    const engine = ortEngine();
+    const run = await engine.compile(program({ z: matMul(x, y) }));
     const { z } = await run.run({ x: float32([1, 2], [3, 4]), y: float32([2, 1], [10, 1]) });
     await run.dispose();
     if (z?.data[0] !== 34) throw new Error(`3·10 + 4·1 came out as ${z?.data[0]}`);
-    return { name, ok: true, detail: "onnxruntime-node computes" };
+    return { name, ok: true, detail: `${engine.name} computes` };
   } catch (error) {
     return {
       name,

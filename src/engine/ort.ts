@@ -14,7 +14,7 @@ import { ortBindingEngine } from "./ortBinding.js";
 import { type Handle, type NameList, nameList, type OrtLibrary, ortLibrary } from "./ortLibrary.js";
 
 export interface OrtOptions {
-  /** Threads inside one operation; 2 by default. */
+  /** Threads inside one operation; by default what the environment variable POLICYSCOPE_THREADS says, else 2. */
   readonly threads?: number;
   /** How onnxruntime is called: its C API where that can be reached (the default), or the package's JavaScript binding. */
   readonly through?: "c-api" | "binding";
@@ -26,7 +26,7 @@ export interface OrtOptions {
  * The engine that runs programs natively, with onnxruntime on the CPU. Runs of one engine take turns; through the C API
  * the event loop goes on meanwhile and an abort ends a run under way.
  */
-export function ortEngine({ threads = 2, through, profile }: OrtOptions = {}): Engine {
+export function ortEngine({ threads = defaultThreads(), through, profile }: OrtOptions = {}): Engine {
   if (through === "binding") return ortBindingEngine({ threads });
   const library = ortLibrary();
   if (library instanceof Error) {
@@ -45,6 +45,14 @@ export function ortEngine({ threads = 2, through, profile }: OrtOptions = {}): E
       }
     },
   };
+}
+
+function defaultThreads(): number {
+  const text = process.env.POLICYSCOPE_THREADS;
+  if (text === undefined || text === "") return 2;
+  const threads = Number(text);
+  if (Number.isInteger(threads) && threads >= 1) return threads;
+  throw new EngineError(`the environment variable POLICYSCOPE_THREADS is "${text}"; expected a whole number from 1 on`);
 }
 
 const sessionEntries = {

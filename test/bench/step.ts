@@ -108,7 +108,17 @@ function trlPython(say: (line: string) => void): string {
       );
   };
   run(findPython().path, ["-m", "venv", root]);
-  run(python, ["-m", "pip", "install", "--quiet", "torch", "trl==0.11.4", "transformers==4.45.2", "accelerate==1.0.1"]);
+  run(python, [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "torch",
+    "trl==0.11.4",
+    "transformers==4.45.2",
+    "accelerate==1.0.1",
+    "rich",
+  ]);
   writeFileSync(finished, "");
   return python;
 }

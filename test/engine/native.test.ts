@@ -47,6 +47,14 @@ test("the event loop goes on during a run, and an abort ends it", async () => {
   await executable.dispose();
 });
 
+test("the number of threads can be set from outside, to a sensible number", () => {
+  process.env.POLICYSCOPE_THREADS = "many";
+  assert.throws(() => ortEngine(), /POLICYSCOPE_THREADS is "many"; expected a whole number/);
+  process.env.POLICYSCOPE_THREADS = "1";
+  ortEngine();
+  delete process.env.POLICYSCOPE_THREADS;
+});
+
 test("runs that are started together take turns, and disposal waits for them", async () => {
   const graph = new Graph();
   const x = graph.input("x", "float32", [4]);
