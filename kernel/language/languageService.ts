@@ -4,6 +4,7 @@ import type { Completeness, Completion, Diagnostic, Inspection, Runtime, Runtime
 import { chainAt, chainBefore } from "./chain.js";
 import { isComplete } from "./isComplete.js";
 import type { AnswerMessage, Answers, Job, JobMessage, WorkerSetup } from "./jobs.js";
+import { completeMagic } from "./magicNames.js";
 import { mergeCompletions } from "./merge.js";
 import { presentInspection } from "./present.js";
 
@@ -76,6 +77,8 @@ export class LanguageService {
    * @param offset UTF-16 units.
    */
   async complete(code: string, offset: number): Promise<Completion> {
+    const magic = completeMagic(code, offset);
+    if (magic !== undefined) return magic;
     const chain = chainBefore(code, offset);
     const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "" };
     this.#start();

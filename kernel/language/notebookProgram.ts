@@ -229,8 +229,9 @@ export class NotebookProgram {
       this.#checking = true;
       let found: ts.Diagnostic[];
       try {
-        found = this.#service.getSyntacticDiagnostics(fileName);
-        if (found.length === 0) found = this.#service.getSemanticDiagnostics(fileName);
+        // What does not parse the session refuses by itself.
+        const broken = this.#service.getSyntacticDiagnostics(fileName).length > 0;
+        found = broken ? [] : this.#service.getSemanticDiagnostics(fileName);
       } finally {
         this.#checking = false;
       }

@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import type { RuntimeName } from "../../kernel/language/answers.js";
 import { LanguageService } from "../../kernel/language/languageService.js";
 import { presentDiagnostics } from "../../kernel/language/present.js";
+import { createSession } from "../../kernel/session/session.js";
 
 const directory = mkdtempSync(join(tmpdir(), "language-"));
 const asked: string[] = [];
@@ -64,6 +65,26 @@ describe("language service", () => {
   beforeEach(() => {
     asked.length = 0;
     service.reset();
+  });
+
+  test("magics complete where a line may begin with one", async () => {
+    assert.deepEqual(await texts("%ti|"), ["%time", "%timeit"]);
+    assert.deepEqual(await texts("%%ti|"), ["%%time", "%%timeit"]);
+    assert.deepEqual(await texts("1\n%%ti|"), []);
+    const listed: string[] = [];
+    const session = createSession<object>({
+      events: {
+        publish: ({ content }) => void listed.push(String(content.text ?? "")),
+        input: () => Promise.reject(new Error("nobody to ask")),
+        exit: () => undefined,
+      },
+    });
+    const [silent, storeHistory, allowStdin] = [false, false, false];
+    const shared = { executionCount: 1, silent, storeHistory, userExpressions: {}, allowStdin, parent: {} };
+    await session.execute({ id: "1", code: "%lsmagic", ...shared });
+    await session.dispose();
+    const names = listed.join("").match(/^%%?[a-z]+/gm) ?? [];
+    assert.deepEqual([...names].sort(), [...(await texts("%|"))].sort());
   });
 
   test("before the checker is warm, living names answer at once", async () => {
