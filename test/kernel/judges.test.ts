@@ -150,7 +150,7 @@ class Ours(jupyter_kernel_test.KernelTests):
         {"code": "display({'image/svg+xml': '<svg/>', 'text/plain': 'svg'}, {raw: true})", "mime": "image/svg+xml"},
     ]
     completion_samples = [
-        {"text": "Math.sq", "matches": {"sqrt"}},
+        {"text": "Math.hyp", "matches": {"hypot"}},
         {"text": "JSON.str", "matches": {"stringify"}},
     ]
     complete_code_samples = ["1", "const a = 1", "function f() { return 1 }", "await 1"]
