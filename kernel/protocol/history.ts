@@ -14,6 +14,8 @@ export interface History {
   output(line: number, text: string): void;
   /** Entries in the order they were run; of several matches the latest are kept. */
   query(query: HistoryQuery): HistoryEntry[];
+  /** Writes what is not on disk yet; it would be within a moment. */
+  flush(): void;
 }
 
 interface Cell {
@@ -24,6 +26,8 @@ interface Cell {
 }
 
 const keptSessions = 500;
+/** Milliseconds within which cells are on disk; a write per cell would cost more than a small cell itself. */
+const writingDelay = 50;
 const name = /^(\d{6,})\.jsonl$/;
 
 /**
@@ -53,6 +57,8 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
   const present: Cell[] = [];
   let session: number | undefined;
   let file: string | undefined;
+  let unwritten = "";
+  let timer: NodeJS.Timeout | undefined;
 
   const begin = (): number => {
     if (session !== undefined) return session;
@@ -61,14 +67,23 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
     session = own?.session ?? 1;
     return session;
   };
-  const append = (record: unknown): void => {
-    if (file === undefined) return;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = unwritten;
+    unwritten = "";
+    if (file === undefined || text === "") return;
     try {
-      appendFileSync(file, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+      appendFileSync(file, text, { mode: 0o600 });
     } catch (error) {
       warn(`the history file ${file} can no longer be written: ${(error as Error).message}`);
       file = undefined;
     }
+  };
+  const append = (record: unknown): void => {
+    if (file === undefined) return;
+    unwritten += `${JSON.stringify(record)}\n`;
+    timer ??= setTimeout(flush, writingDelay).unref();
   };
   const earlier = function* (): Generator<Cell[]> {
     if (folder === undefined) return;
@@ -84,6 +99,7 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
   };
 
   return {
+    flush,
     input(line, source) {
       const cell: Cell = { session: begin(), line, input: source, output: null };
       present.push(cell);

@@ -199,6 +199,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       .catch((error: Error) => this.#parts.log(`the session did not end: ${error.message}`));
     await Promise.race([gone, patience]);
     this.#publisher.flush();
+    this.#parts.history.flush();
     this.#parts.exit();
   }
 

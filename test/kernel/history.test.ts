@@ -15,6 +15,7 @@ describe("history", () => {
   const session = (...sources: string[]) => {
     const history = openHistory(folder);
     sources.forEach((source, index) => void history.input(index + 1, source));
+    history.flush();
     return history;
   };
 
@@ -69,6 +70,7 @@ describe("history", () => {
   test("outputs are kept beside inputs", () => {
     const first = session("1 + 1", "let x");
     first.output(1, "2");
+    first.flush();
     const history = session();
     assert.deepEqual(
       history.query({ output: true, raw: true, access: "range", session: -1, start: 1, stop: undefined }),
@@ -82,6 +84,7 @@ describe("history", () => {
   test("kernels side by side have sessions of their own, and a torn line harms nothing", () => {
     const [one, two] = [session("mine"), session("yours")];
     one.input(2, "mine too");
+    one.flush();
     const torn = readdirSync(folder).sort()[0] ?? "";
     appendFileSync(join(folder, torn), '{"line":3,"inp');
     writeFileSync(join(folder, "stranger.txt"), "");
