@@ -36,7 +36,7 @@ export class LanguageHost {
 
   /** @param say shows text on stderr under a cell, also after it has ended. */
   constructor(
-    private readonly session: () => Session<Header>,
+    private readonly session: Session<Header>,
     private readonly say: (text: string, parent: Header) => void,
     private readonly log: (line: string) => void,
     mode: string | undefined = process.env.POLICYSCOPE_TYPES,
@@ -111,8 +111,8 @@ export class LanguageHost {
     const service = new LanguageService({
       directory: process.cwd(),
       runtime: {
-        complete: (expression) => this.session().runtimeComplete(expression),
-        inspect: (expression) => this.session().runtimeInspect(expression),
+        complete: (expression) => this.session.runtimeComplete(expression),
+        inspect: (expression) => this.session.runtimeInspect(expression),
       },
       log: this.log,
     });

@@ -1,28 +1,43 @@
 import type { DebugAdapter } from "../debug/debugAdapter.js";
 import { createSession } from "../session/session.js";
-import { Codec } from "../wire/codec.js";
 import { readConnection } from "../wire/connection.js";
-import { historyFolder, openHistory } from "./history.js";
-import { Kernel } from "./kernel.js";
-import { LanguageHost } from "./languageHost.js";
+import type { Header } from "../wire/messages.js";
+import type { Kernel } from "./kernel.js";
 
 /**
  * Runs a kernel for a connection file until it is told to end, or until the process that started it ends.
- * The user process starts first and comes up while the sockets are loaded and bound.
+ * The user process starts first, and comes up while this one loads its own parts and binds the sockets.
  * @throws TypeError when the file is no connection file; Error when a port is taken.
  */
 export async function runKernel(connectionFile: string): Promise<void> {
   const connection = readConnection(connectionFile);
-  const codec = new Codec(connection.key, connection.signature_scheme);
+  let kernel: Kernel | undefined;
+  const started = (): Kernel => {
+    if (!kernel) throw new Error("the session speaks before anything was asked of it");
+    return kernel;
+  };
+  const session = createSession<Header>({
+    events: {
+      publish: (message) => started().publish(message),
+      input: (request) => started().input(request),
+      exit: (exit) => kernel?.exit(exit),
+      diagnosticsMode: (mode) => started().diagnosticsMode(mode),
+    },
+  });
+  const [{ Kernel }, { LanguageHost }, { historyFolder, openHistory }, { Codec }, { KernelSockets }] =
+    await Promise.all([
+      import("./kernel.js"),
+      import("./languageHost.js"),
+      import("./history.js"),
+      import("../wire/codec.js"),
+      import("../wire/sockets.js"),
+    ]);
+
   const log = (line: string) => process.stderr.write(`[policyscope] ${line}\n`);
   let closeSockets = async () => {};
   let adapter: DebugAdapter | undefined;
-  const language = new LanguageHost(
-    () => session,
-    (text, parent) => kernel.say(text, parent),
-    log,
-  );
-  const kernel = new Kernel({
+  const language = new LanguageHost(session, (text, parent) => started().say(text, parent), log);
+  kernel = new Kernel({
     connection,
     history: openHistory(historyFolder(), log),
     language,
@@ -43,20 +58,9 @@ export async function runKernel(connectionFile: string): Promise<void> {
     },
     log,
   });
-  const session = createSession({ events: kernel });
-
-  // Whoever started us may have closed its end of our output; there is nobody to tell then.
-  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
-  process.on("SIGINT", () => void kernel.interrupt());
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void kernel.leave());
-  process.on("uncaughtException", (error) => log(`internal error, the kernel goes on: ${error.stack}`));
-  process.on("unhandledRejection", (error) =>
-    log(`internal error, the kernel goes on: ${(error as Error)?.stack ?? error}`),
-  );
-  leaveWithParent(() => void kernel.leave());
-
+  untilToldToEnd(kernel, log);
   try {
-    const { KernelSockets } = await import("../wire/sockets.js");
+    const codec = new Codec(connection.key, connection.signature_scheme);
     const sockets = await KernelSockets.bind(connection, codec, kernel);
     closeSockets = () => sockets.close();
     kernel.start(sockets, session);
@@ -66,20 +70,29 @@ export async function runKernel(connectionFile: string): Promise<void> {
   }
 }
 
+/** Signals, the end of our parent, and errors of our own, which the session shall outlive. */
+function untilToldToEnd(kernel: Kernel, log: (line: string) => void): void {
+  // Whoever started us may have closed its end of our output; there is nobody to tell then.
+  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
+  process.on("SIGINT", () => void kernel.interrupt());
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void kernel.leave());
+  process.on("uncaughtException", (error) => log(`internal error, the kernel goes on: ${error.stack}`));
+  process.on("unhandledRejection", (error) =>
+    log(`internal error, the kernel goes on: ${(error as Error)?.stack ?? error}`),
+  );
+  leaveWithParent(() => void kernel.leave());
+}
+
 /** A kernel whose front end was killed has nobody left to talk to. */
 function leaveWithParent(leave: () => void): void {
   const parent = process.ppid;
+  // Where the parent was killed before we looked, Jupyter's word for its process id is the only trace of it.
   const told = Number(process.env.JPY_PARENT_PID ?? 0);
-  if (parent <= 1 && told <= 1) return;
+  const orphaned = parent === 1 && told > 1;
+  if (parent <= 1 && !orphaned) return;
   const gone = () => {
-    // Killed before we looked: Jupyter's own word for its process id is the only trace of it.
-    if (process.platform !== "win32") return process.ppid !== parent || (parent <= 1 && told > 1);
-    try {
-      process.kill(parent, 0);
-      return false;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "ESRCH";
-    }
+    if (orphaned) return !exists(told);
+    return process.platform === "win32" ? !exists(parent) : process.ppid !== parent;
   };
   const watch = setInterval(() => {
     if (!gone()) return;
@@ -87,4 +100,13 @@ function leaveWithParent(leave: () => void): void {
     leave();
   }, 1_000);
   watch.unref();
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
