@@ -178,9 +178,15 @@ export function openLens(header: LensHeader, buffers: LensBuffers): Lens {
   };
 }
 
-/** The channel that a stage has just computed, and so shows first. */
-export function firstChannel(stage: PPOStage["stage"]): ChannelKey {
-  return ({ rollout: "logprob", scored: "kl", advantaged: "advantage", updated: "ratio" } as const)[stage];
+/**
+ * The channel that a stage has just computed, and so shows first. While the policy still is its reference every KL is
+ * zero; the rewards then say more.
+ */
+export function firstChannel(lens: Lens): ChannelKey {
+  if (lens.stage !== "scored") {
+    return ({ rollout: "logprob", advantaged: "advantage", updated: "ratio" } as const)[lens.stage];
+  }
+  return lens.column("kl")?.some((x, i) => lens.mask[i] === 1 && Math.abs(x) > 1e-5) ? "kl" : "reward";
 }
 
 /**

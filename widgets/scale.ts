@@ -39,7 +39,8 @@ export function scaleOf(channel: Channel, values: Float32Array, mask: Uint8Array
 export function level(scale: Scale, value: number): number {
   if (Number.isNaN(value)) return Number.NaN;
   const { kind, center } = scale.channel;
-  if (scale.extent === 0) return value === center ? 0 : value < center && kind === "diverging" ? -shades : shades;
+  // What rounding leaves of zero is no colour.
+  if (scale.extent < 1e-6) return 0;
   const z = Math.max(-1, Math.min(1, (value - center) / scale.extent));
   const shade = Math.round(Math.abs(z) ** 0.75 * shades);
   return kind === "diverging" && z < 0 && shade > 0 ? -shade : shade;

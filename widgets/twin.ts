@@ -23,7 +23,7 @@ const strongestShown = 3;
  * a sanitiser drops them, the strongest tokens of each episode still stand in the table with their numbers.
  */
 export function lensTwin(lens: Lens): Twin {
-  const channel = channelOf(firstChannel(lens.stage));
+  const channel = channelOf(firstChannel(lens));
   const epoch = Math.max(0, lens.epochs - 1);
   const column = lens.column(channel.key, epoch) ?? new Float32Array(lens.pieces.length);
   const scale = scaleOf(channel, column, lens.mask);

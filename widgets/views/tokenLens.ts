@@ -83,7 +83,7 @@ class TokenLens {
     this.#signal = signal;
     const stored = model.get("choices");
     const choices: LensChoices = isLensChoices(stored) ? stored : {};
-    const wanted = choices.channel ?? firstChannel(lens.stage);
+    const wanted = choices.channel ?? firstChannel(lens);
     this.#channel = lens.column(wanted) ? wanted : "logprob";
     this.#sort = choices.sort ?? "batch";
     this.#epoch = Math.min(choices.epoch ?? lens.epochs - 1, lens.epochs - 1);

@@ -15,6 +15,23 @@ export class Legend {
   show(scale: Scale, palette: Palette, column: Float32Array, mask: Uint8Array): void {
     this.#scale = scale;
     const { channel } = scale;
+    if (scale.extent < 1e-6) {
+      this.#mark = undefined;
+      const why =
+        channel.key === "kl"
+          ? ": the policy still is its reference"
+          : channel.key === "ratio"
+            ? ": nothing has moved yet"
+            : "";
+      this.element.replaceChildren(
+        h(
+          "div",
+          { class: "ps-legend-axis" },
+          h("span", { class: "ps-legend-unit" }, `${channel.label} is ${channel.center} at every token${why}`),
+        ),
+      );
+      return;
+    }
     const [low, high] = axis(scale);
     const counts = histogram(scale, column, mask, bins);
     const most = Math.max(1, ...counts);
