@@ -347,5 +347,6 @@ export const cases: readonly Case[] = [
     return ops.add(ops.mul(shared, shared), ops.matMul(shared, a));
   }),
   define("an input given back", { x: wave([2, 2]) }, ({ x }) => x),
+  define("a large constant", { x: wave([300]) }, ({ x }) => ops.add(x, x.graph.constant(wave([40, 300], 2)))),
   define("a constant given back", { x: wave([2]) }, ({ x }) => x.graph.constant(float32([2, 2], [1, 2, 3, 4])), []),
 ];

@@ -175,6 +175,47 @@ for (const engine of [ortEngine({ through: "c-api" }), ortEngine({ through: "bin
       await executable.dispose();
     });
 
+    test("takes any names, and an input and an output of one name", async () => {
+      const graph = new Graph();
+      const x = graph.input("größe/Δ 1", "float32", [2]);
+      const executable = await engine.compile(
+        program({ "größe/Δ 1": ops.neg(x), "%0": ops.exp(ops.neg(x)), "": ops.neg(x) }),
+      );
+      const results = await executable.run({ "größe/Δ 1": float32([2], [0, 1]) });
+      assert.deepEqual([...(results["größe/Δ 1"]?.data ?? [])], [-0, -1]);
+      assert.deepEqual(Object.keys(results), ["größe/Δ 1", "%0", ""]);
+      assert.deepEqual(results[""]?.data, results["größe/Δ 1"]?.data);
+      await executable.dispose();
+    });
+
+    test("gives a scalar, an int32 and a bool result their shapes and types", async () => {
+      const graph = new Graph();
+      const x = graph.input("x", "float32", [2, 2]);
+      const executable = await engine.compile(
+        program({ sum: ops.reduceSum(x), best: ops.argMax(x), positive: ops.greater(x, 0) }),
+      );
+      const { sum, best, positive } = await executable.run({ x: float32([2, 2], [1, -2, 3, 4]) });
+      assert.deepEqual([sum?.shape, sum?.data], [[], Float32Array.of(6)]);
+      assert.deepEqual([best?.dtype, best?.shape, best?.data], ["int32", [2], Int32Array.of(0, 1)]);
+      assert.deepEqual([positive?.dtype, positive?.data], ["bool", Uint8Array.of(1, 0, 1, 1)]);
+      await executable.dispose();
+    });
+
+    test("takes an axis of no elements", async () => {
+      const graph = new Graph();
+      const [past, fresh] = [graph.input("past", "float32", [2, 0, 3]), graph.input("fresh", "float32", [2, 1, 3])];
+      const executable = await engine.compile(
+        program({ all: ops.concat([past, fresh], 1), nothing: ops.mul(past, 2) }),
+      );
+      const { all, nothing } = await executable.run({
+        past: float32([2, 0, 3], []),
+        fresh: float32([2, 1, 3], [1, 2, 3, 4, 5, 6]),
+      });
+      assert.deepEqual(all?.data, Float32Array.of(1, 2, 3, 4, 5, 6));
+      assert.deepEqual([nothing?.shape, nothing?.data.length], [[2, 0, 3], 0]);
+      await executable.dispose();
+    });
+
     test("does not start once aborted", async () => {
       const executable = await compileSum(engine);
       await assert.rejects(executable.run(inputs, { signal: AbortSignal.abort(new Error("stop")) }), /stop/);
