@@ -13,6 +13,8 @@ import { Questions } from "./questions.js";
 import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js";
 import { Subshells } from "./subshells.js";
 
+const interruptPatience = 1_500;
+
 /** A request as its handler gets it. */
 export interface Request<Type extends RequestType> {
   readonly content: RequestContents[Type];
@@ -49,6 +51,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
   readonly #questions: Questions;
   /** Who asked for the cells that run, by message id. */
   readonly #clients = new Map<string, readonly Buffer[]>();
+  #latest: Header | undefined;
   /** The running cells whose results belong to the history. */
   readonly #remembered = new Set<string>();
   #sockets: KernelSockets | undefined;
@@ -145,7 +148,8 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       return reply;
     },
     interrupt_request: async () => {
-      await this.interrupt();
+      // What cannot be stopped at once, as a native call, is still being stopped when the client hears of it.
+      await Promise.race([this.interrupt(), new Promise((resolve) => setTimeout(resolve, interruptPatience))]);
       return { status: "ok" };
     },
     debug_request: async ({ content, message }) => {
@@ -258,6 +262,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       }
     }
     this.#clients.set(parent.msg_id, message.identities);
+    this.#latest = parent;
     const outcome = await this.#required("session").execute({
       id: parent.msg_id,
       code,
@@ -357,6 +362,12 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     for (const comm_id of this.#comms.clear())
       this.#publisher.publish({ type: "comm_close", content: { comm_id, data: {} }, parent: undefined });
     this.#parts.log(`the session ended: ${reason}${willRestart ? "; a new one starts" : ""}`);
+    // A cell that was running is told by its own outcome; otherwise whoever ran the latest cell wants to know.
+    if (willRestart && this.#clients.size === 0 && this.#latest)
+      this.say(
+        `The session ended: ${reason}. A new one has started; the variables of the old one are gone.\n`,
+        this.#latest,
+      );
     this.#parts.onSessionLost();
   }
 

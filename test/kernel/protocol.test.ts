@@ -242,6 +242,16 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.match(kernel.log(), /make_coffee_request/);
   });
 
+  test("a session that dies between cells is reported under the latest cell", async () => {
+    const told = new Promise<Message>((resolve) => {
+      void run("setTimeout(() => process.exit(5), 50)", {
+        onIopub: (message: Message) => message.header.msg_type === "stream" && resolve(message),
+      });
+    });
+    assert.match(String((await told).content.text), /session ended.*process\.exit\(5\)/);
+    assert.equal(resultText((await run("1 + 1")).iopub), "2");
+  });
+
   test("a cell that ends the process is explained; the session starts anew and P goes on", async () => {
     const pid = client.process?.pid;
     const { reply, iopub } = await run("let gone = 1; process.exit(3)");
@@ -316,6 +326,22 @@ describe("the kernel's life", { timeout: 60_000 }, () => {
     };
     for (let tries = 0; alive() && tries < 80; tries++) await sleep(100);
     assert.equal(alive(), false);
+  });
+
+  test("ipc sockets serve as tcp ones do", {
+    skip: process.platform === "win32" && "no ipc sockets on Windows",
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ipc-"));
+    const file = join(folder, "connection.json");
+    writeConnection(file, { ...(await newConnection()), transport: "ipc", ip: join(folder, "socket") });
+    const child = spawn(process.execPath, ["dist/kernel/main.js", file], { stdio: "ignore" });
+    const client = await KernelClient.connect(file);
+    await client.ready(20_000);
+    assert.equal(resultText((await client.execute("6 * 7", { timeout })).iopub), "42");
+    const ended = once(child, "exit");
+    await client.shutdown();
+    await ended;
+    rmSync(folder, { recursive: true });
   });
 
   test("a port that is taken is named, and nothing is left running", async () => {
