@@ -9,22 +9,21 @@ import type { Engine } from "../engine/engine.js";
 import { ortEngine } from "../engine/ort.js";
 import { type ProgramCache, programCache } from "../engine/programCache.js";
 import { fingerprint } from "../fingerprint.js";
-import { type CausalLM, countParameters, withParams, withValueHead } from "../models/model.js";
+import { type CausalLM, withParams, withValueHead } from "../models/model.js";
 import { type AdamState, adam, adamW } from "../optim/adam.js";
 import { addGradients, clipByGlobalNorm, type Gradients, globalNorm, type Optimizer } from "../optim/optimizer.js";
 import { stream } from "../random.js";
 import { advantagesAndReturns } from "../rl/gae.js";
 import { adaptKlCoef, fullKl, klPenalty } from "../rl/kl.js";
-import { ppoLosses } from "../rl/losses.js";
-import { maskedMean } from "../rl/masked.js";
 import { noMoments, type RunningMoments, scaleScores, tokenRewards } from "../rl/rewards.js";
 import { rawFiles } from "../state/rawFile.js";
 import { Timeline, type TimelineOptions } from "../state/timeline.js";
 import { float32, int32, type Params, type Tensor } from "../tensor.js";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { checkRecorded, checkTrainable, type RecordedEpisodes } from "./checks.js";
 import type { PPOConfig } from "./config.js";
 import { configure, type PPOConfigInput } from "./configure.js";
-import { pack, packValues, takeRows, unpack, unpadded } from "./episodes.js";
+import { pack, unpack, unpadded } from "./episodes.js";
 import { TrainerError } from "./errors.js";
 import { type History, type HistoryEntry, historyOf } from "./history.js";
 import { signalOf } from "./interrupt.js";
@@ -35,7 +34,10 @@ import type { RewardFunction, RewardValues } from "./reward.js";
 import { sample } from "./sample.js";
 import { checkStage, seal } from "./seal.js";
 import type { Advantaged, FinishReason, MinibatchResult, Rollout, Scored, Updated } from "./stages.js";
-import { episodeKl, minibatchStats, type Stats, stepStats } from "./trlStats.js";
+import { trainerText } from "./trainerText.js";
+import { trainingPass } from "./trainingPass.js";
+import { episodeKl, type Stats, stepStats } from "./trlStats.js";
+import { WorkingState } from "./workingState.js";
 
 /** What a trainer is made of. */
 export interface PPOTrainerOptions {
@@ -56,15 +58,6 @@ export interface PPOTrainerOptions {
 /** A call that can be interrupted by a signal of its own besides the running notebook cell's. */
 export interface Interruptible {
   readonly signal?: AbortSignal;
-}
-
-/** Responses that were written elsewhere, for {@link PPOTrainer.rolloutOf}. */
-export interface RecordedEpisodes {
-  readonly queryIds: readonly (readonly number[])[];
-  readonly responseIds: readonly (readonly number[])[];
-  /** 1 for each response token that counts; all count by default. */
-  readonly responseMask?: readonly (readonly number[])[];
-  readonly finishReasons?: readonly FinishReason[];
 }
 
 /** Overrides of one `score` call. */
@@ -635,7 +628,7 @@ export class PPOTrainer {
           const started = performance.now();
           const rows = order.slice(index * config.miniBatchSize, (index + 1) * config.miniBatchSize);
           const steps = (index + 1) % config.gradientAccumulationSteps === 0;
-          const { result, gradients } = await this.#minibatch(advantaged, config, working.params, {
+          const { result, gradients } = await trainingPass(this.#passes, advantaged, config, working.params, {
             rows,
             epoch,
             index,
@@ -712,89 +705,6 @@ export class PPOTrainer {
       working.release();
       await this.#timeline.load();
     }
-  }
-
-  /** Forward and backward over some episodes: what stands before the optimizer step. */
-  async #minibatch(
-    advantaged: Advantaged,
-    config: PPOConfig,
-    params: Params,
-    at: {
-      readonly rows: readonly number[];
-      readonly epoch: number;
-      readonly index: number;
-      readonly steps: boolean;
-      readonly signal: AbortSignal;
-      readonly allocate: (length: number) => Float32Array;
-    },
-  ): Promise<{ readonly result: MinibatchResult; readonly gradients: Params }> {
-    const { rows, epoch, index } = at;
-    const columns = advantaged.responseIds.shape[1] ?? 0;
-    const ids = {
-      queryIds: advantaged.queryIds,
-      responseIds: unpadded(advantaged.responseIds, advantaged.responseLengths),
-    };
-    const episodes = pack(ids, rows, columns, config);
-    const packed = (tensor: Tensor<"float32">): Tensor<"float32"> => packValues(tensor.data, rows, columns, episodes);
-    const batch = {
-      mask: packed(advantaged.responseMask),
-      advantages: packed(advantaged.advantages),
-      returns: packed(advantaged.returns),
-      logprobs: packed(advantaged.logprobs),
-      values: packed(advantaged.values),
-    };
-    const pass = await this.#passes.backward(params, episodes, batch, config, at);
-    const terms = ppoLosses(
-      {
-        mask: batch.mask.data,
-        advantages: batch.advantages.data,
-        returns: batch.returns.data,
-        logprobs: batch.logprobs.data,
-        values: batch.values.data,
-        newLogprobs: pass.newLogprobs,
-        newValues: pass.newValues,
-      },
-      config,
-    );
-    const entropy = maskedMean(pass.entropy, batch.mask.data);
-    const skipped = terms.meanRatio > config.ratioThreshold;
-    const gradientNorms: Record<string, number> = {};
-    let squares = 0;
-    for (const [name, length] of pass.gradientNorms) {
-      gradientNorms[name] = length;
-      squares += length ** 2;
-      if (!Number.isFinite(length)) throw notFinite(`the gradient of "${name}" is ${length}`, epoch, index, config);
-    }
-    if (!Number.isFinite(terms.totalLoss)) throw notFinite(`the loss is ${terms.totalLoss}`, epoch, index, config);
-    const newLogprobs = unpack(pass.newLogprobs, episodes, columns);
-    const ratio = takeRows(advantaged.logprobs, rows).data.map((old, i) =>
-      (advantaged.responseMask.data[(rows[Math.floor(i / columns)] ?? 0) * columns + (i % columns)] ?? 0) === 0
-        ? 0
-        : Math.exp((newLogprobs.data[i] ?? Number.NaN) - old),
-    );
-    const result: MinibatchResult = Object.freeze({
-      epoch,
-      index,
-      rows: Object.freeze([...rows]),
-      policyLoss: terms.policyLoss,
-      valueLoss: terms.valueLoss,
-      totalLoss: terms.totalLoss,
-      entropy,
-      approxKl: terms.approxKl,
-      policyKl: terms.policyKl,
-      clipFrac: terms.clipFrac,
-      valueClipFrac: terms.valueClipFrac,
-      newLogprobs,
-      newValues: unpack(pass.newValues, episodes, columns),
-      ratio: float32(newLogprobs.shape, ratio),
-      meanRatio: terms.meanRatio,
-      gradientNorm: Math.sqrt(squares),
-      gradientNorms: Object.freeze(gradientNorms),
-      skipped,
-      steps: at.steps,
-      stats: minibatchStats(terms, entropy, skipped),
-    });
-    return { result, gradients: pass.gradients };
   }
 
   // ------------------------------------------------------------------------------------------------- forward passes
@@ -1002,24 +912,23 @@ export class PPOTrainer {
 
   #summary(ink: Ink): string {
     const { config, policy, reference, engine, id, reward } = this.#setting;
-    const { small, tensors } = this.#timeline.current;
-    const { policy: params, m, v } = groupsOf(tensors);
-    const mib = (...groups: Params[]): string =>
-      `${(groups.reduce((sum, group) => sum + countParameters(group), 0) / 2 ** 18).toFixed(0)} MiB`;
-    const kept = this.#timeline.held.slice(0, -1);
-    const settings = Object.entries(config).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
-    return [
-      `${ink.bold("PPOTrainer")} ${id}, dialect ${config.dialect}, after ${small.step} steps`,
-      `  policy     ${policy.name}, ${(countParameters(params) / 1e6).toFixed(2)} M parameters, ${small.parameters.slice(0, 8)}`,
-      `  reference  ${reference.name}, ${reference.params === params ? "the policy's own parameters" : reference.fingerprint.slice(0, 8)}`,
-      `  reward     ${reward === undefined ? "none" : reward.name || "a function"}`,
-      `  optimizer  ${this.#optimizer.name}, ${small.optimizerSteps} steps taken`,
-      `  engine     ${engine.name}`,
-      `  KL coef    ${small.klCoef.toPrecision(6)}${config.adaptiveKl ? ", adaptive" : ", fixed"}`,
-      `  memory     parameters ${mib(params)}, optimizer ${mib(m, v)}, reference ${reference.params === params ? "shared" : mib(reference.params)}`,
-      `  history    ${this.#timeline.position} steps back (${kept.filter((where) => where === "memory").length} in memory, ${kept.filter((where) => where === "disk").length} on disk, ${kept.filter((where) => where === "dropped").length} dropped)`,
-      ink.dim(`  config     ${settings.join(", ")}`),
-    ].join("\n");
+    const { small } = this.#timeline;
+    const { tensors } = this.#timeline.current;
+    return trainerText(
+      {
+        ...groupsOf(tensors),
+        id,
+        config,
+        policyName: policy.name,
+        reference,
+        rewardName: reward === undefined ? "none" : reward.name || "a function",
+        optimizerName: this.#optimizer.name,
+        engineName: engine.name,
+        state: small,
+        held: this.#timeline.held.slice(0, this.#timeline.position),
+      },
+      ink,
+    );
   }
 }
 
@@ -1027,72 +936,6 @@ export class PPOTrainer {
 interface Forwarded {
   readonly logprobs: Tensor<"float32">;
   readonly values: Tensor<"float32">;
-}
-
-/**
- * Parameters and moments while an update runs. The first optimizer step makes new arrays, or, where a state is too large
- * to be held twice, writes over the old ones, which then are safe on disk; later ones write over what only this update
- * has seen.
- */
-class WorkingState {
-  params: Params;
-  /** Where arrays come from. */
-  readonly allocate: (length: number) => Float32Array;
-  #optimizer: AdamState;
-  /** Arrays that nobody else holds. */
-  #own: Set<Float32Array> | undefined;
-  #kept = false;
-  /** The arrays of the state that the update began with. */
-  readonly #base: ReadonlySet<Float32Array>;
-  readonly #timeline: Timeline<PPOState>;
-
-  constructor(tensors: { policy: Params; m: Params; v: Params }, optimizerSteps: number, timeline: Timeline<PPOState>) {
-    this.params = tensors.policy;
-    this.#optimizer = { steps: optimizerSteps, m: tensors.m, v: tensors.v, vMax: new Map() };
-    this.#timeline = timeline;
-    this.allocate = (length) => timeline.pool.take(length);
-    this.#base = new Set(this.#arrays());
-  }
-
-  get optimizerSteps(): number {
-    return this.#optimizer.steps;
-  }
-
-  async step(optimizer: Optimizer<AdamState>, gradients: Gradients): Promise<void> {
-    this.#own ??= new Set(await this.#timeline.lend());
-    const own = this.#own;
-    const next = optimizer.update(gradients, this.#optimizer, this.params, {
-      overwrite: (array) => own.has(array),
-      allocate: this.allocate,
-    });
-    this.params = next.params;
-    this.#optimizer = next.state;
-    for (const array of this.#arrays()) if (!this.#base.has(array)) own.add(array);
-  }
-
-  /** The tensors, for a snapshot; they are nobody's to write into from now on. */
-  keep(): { policy: Params; m: Params; v: Params } {
-    this.#kept = true;
-    return { policy: this.params, m: this.#optimizer.m, v: this.#optimizer.v };
-  }
-
-  /** Gives the memory of gradients back, those of `except` left out. */
-  recycle(gradients: Params, except: Params = new Map()): void {
-    for (const [name, { data }] of gradients) if (except.get(name)?.data !== data) this.#timeline.pool.give(data);
-  }
-
-  /** Gives the arrays back if they were not kept. */
-  release(): void {
-    if (this.#own === undefined || this.#kept) return;
-    for (const array of this.#own) this.#timeline.pool.give(array);
-    this.#own = undefined;
-  }
-
-  *#arrays(): Generator<Float32Array> {
-    for (const group of [this.params, this.#optimizer.m, this.#optimizer.v]) {
-      for (const { data } of group.values()) yield data;
-    }
-  }
 }
 
 function newId(): string {
@@ -1155,83 +998,4 @@ function masked(values: ArrayLike<number>, mask: Tensor<"float32">): Tensor<"flo
 function scatterRows(to: Float32Array, from: Tensor<"float32">, rows: readonly number[]): void {
   const columns = from.shape[1] ?? 0;
   for (const [i, row] of rows.entries()) to.set(from.data.subarray(i * columns, (i + 1) * columns), row * columns);
-}
-
-function notFinite(what: string, epoch: number, index: number, { learningRate }: PPOConfig): TrainerError {
-  return new TrainerError(
-    `update: ${what} in mini-batch ${index} of epoch ${epoch}; the trainer stands as before. Lower learningRate (${learningRate}), or set maxGradNorm with clipGradOnce: false`,
-  );
-}
-
-/** @throws TrainerError naming the episode and token of the first number that is not finite. */
-function checkTrainable(advantaged: Advantaged, config: PPOConfig, call: string): void {
-  const count = advantaged.prompts.length;
-  if (count !== config.batchSize) {
-    throw new TrainerError(
-      `${call}: this value has ${count} episodes and batchSize is ${config.batchSize}; make a rollout of ${config.batchSize}, or a trainer with batchSize: ${count}`,
-    );
-  }
-  const columns = advantaged.responseMask.shape[1] ?? 0;
-  for (const name of ["logprobs", "refLogprobs", "values", "kl", "rewards", "returns", "advantages"] as const) {
-    const { data } = advantaged[name];
-    const at = data.findIndex((value, i) => advantaged.responseMask.data[i] !== 0 && !Number.isFinite(value));
-    if (at < 0) continue;
-    const [row, t] = [Math.floor(at / columns), at % columns];
-    const token = JSON.stringify(advantaged.tokens[row]?.[t] ?? "");
-    const hint =
-      name === "advantages"
-        ? "; whitening needs at least two tokens that count"
-        : "; look at it with trainer.score(rollout)";
-    throw new TrainerError(`${call}: ${name} of episode ${row}, token ${t} (${token}) is ${data[at]}${hint}`);
-  }
-}
-
-/** Checks responses that come from outside. */
-function checkRecorded(
-  { queryIds, responseIds, responseMask, finishReasons }: RecordedEpisodes,
-  vocabSize: number,
-  maxPositions: number,
-): void {
-  const count = queryIds.length;
-  if (count === 0) throw new TrainerError("rolloutOf: no episodes; pass at least one prompt and response");
-  for (const [name, list] of [
-    ["responseIds", responseIds],
-    ["responseMask", responseMask],
-    ["finishReasons", finishReasons],
-  ] as const) {
-    if (list !== undefined && list.length !== count) {
-      throw new TrainerError(`rolloutOf: ${name} has ${list.length} entries for ${count} prompts`);
-    }
-  }
-  for (let row = 0; row < count; row++) {
-    const query = queryIds[row] ?? [];
-    const response = responseIds[row] ?? [];
-    if (query.length === 0)
-      throw new TrainerError(`rolloutOf: prompt ${row} is empty; a response needs at least one token before it`);
-    if (response.length === 0)
-      throw new TrainerError(
-        `rolloutOf: response ${row} is empty; leave the episode out, or end it with the end-of-sequence token`,
-      );
-    for (const id of [...query, ...response]) {
-      if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-        throw new TrainerError(
-          `rolloutOf: token id ${id} of episode ${row} is not in the vocabulary (0 to ${vocabSize - 1})`,
-        );
-      }
-    }
-    if (query.length + response.length > maxPositions) {
-      throw new TrainerError(
-        `rolloutOf: episode ${row} has ${query.length} + ${response.length} tokens and the model's context is ${maxPositions}; shorten it`,
-      );
-    }
-    const mask = responseMask?.[row];
-    if (mask === undefined) continue;
-    if (mask.length !== response.length) {
-      throw new TrainerError(`rolloutOf: responseMask ${row} has ${mask.length} entries for ${response.length} tokens`);
-    }
-    if (mask.some((value) => value !== 0 && value !== 1))
-      throw new TrainerError(`rolloutOf: responseMask ${row} has other values than 0 and 1`);
-    if (!mask.includes(1))
-      throw new TrainerError(`rolloutOf: no token of episode ${row} counts; leave the episode out`);
-  }
 }
