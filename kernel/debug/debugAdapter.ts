@@ -146,7 +146,14 @@ export class DebugAdapter {
     this.#instrumentation = undefined;
     this.#scripts.clear();
     for (const list of this.#breakpoints.values()) for (const breakpoint of list) breakpoint.placed.length = 0;
-    await this.#enable().catch(() => undefined);
+    for (let tries = 0; tries < 50; tries++) {
+      try {
+        await this.#enable();
+        return;
+      } catch {
+        await new Promise((again) => setTimeout(again, 100));
+      }
+    }
   }
 
   readonly #handlers: Readonly<Record<string, (args: Arguments) => unknown>> = {
@@ -379,13 +386,20 @@ export class DebugAdapter {
 
   async #resume(): Promise<{ allThreadsContinued: boolean }> {
     this.#step = undefined;
-    await this.#cdp("Debugger.resume");
+    await this.#leave("Debugger.resume");
     return { allThreadsContinued: true };
   }
 
   async #stepBy(method: StepMethod): Promise<void> {
     const top = this.#stop?.frames[0];
     this.#step = { method, from: top?.place, depth: this.#stop?.frames.length ?? 0, tries: 0 };
+    await this.#leave(method);
+  }
+
+  /** The stop is over when the user says so: V8's word of it may come after what the session does next. */
+  async #leave(method: StepMethod | "Debugger.resume"): Promise<void> {
+    if (this.#stop === undefined) throw new Error("the session is not stopped: wait for a stopped event");
+    this.#resumed();
     await this.#cdp(method);
   }
 
@@ -610,9 +624,11 @@ export class DebugAdapter {
     const frame = this.#stop?.frames.find(({ id }) => id === frameId) ?? this.#stop?.frames[0];
     if (frame !== undefined)
       return this.#cdp("Debugger.evaluateOnCallFrame", { ...common, callFrameId: frame.frame.callFrameId });
+    // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
+    const waits = !throwOnSideEffect && /\bawait\b/.test(expression);
     return this.#cdp("Runtime.evaluate", {
       ...common,
-      ...(throwOnSideEffect ? {} : { replMode: true, awaitPromise: true }),
+      ...(waits ? { expression: `(async () => (${expression}))()`, awaitPromise: true } : {}),
     });
   }
 

@@ -26,6 +26,7 @@ let adapter: DebugAdapter;
 let events: DapEvent[] = [];
 let wake: (() => void) | undefined;
 let printed = "";
+let restored = Promise.resolve();
 let seq = 1;
 let count = 0;
 
@@ -90,7 +91,9 @@ describe("debugger", { timeout: 120_000 }, () => {
           if (msgType === "stream") printed += content.text;
         },
         input: () => Promise.reject(new Error("nobody to ask")),
-        exit: () => undefined,
+        exit: () => {
+          restored = adapter.sessionLost();
+        },
       },
     });
     adapter = new DebugAdapter(session);
@@ -303,6 +306,29 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.deepEqual(seen, ["4", "5", "6", "2<6", "6"]);
     await ask("continue");
     await running;
+  });
+
+  test("breakpoints outlive the session's process", async () => {
+    await ask("attach");
+    const code = "let alive = 1;\nalive++;";
+    await breakpoints(code, [{ line: 2 }]);
+    await run("process.exit(3)");
+    await restored;
+    const running = run(code);
+    await next("stopped");
+    assert.equal(await where(), `${name()} ${name()}:2`);
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+  });
+
+  test("a breakpoint is met in a timer after its cell has ended, and in a promise", async () => {
+    await ask("attach");
+    const code = "setTimeout(() => {\n  globalThis.rang = true;\n}, 20);";
+    await breakpoints(code, [{ line: 2 }]);
+    await run(code);
+    await next("stopped");
+    assert.equal((await frames())[0]?.line, 2);
+    await ask("continue");
   });
 
   test("long arrays come in pieces", async () => {
