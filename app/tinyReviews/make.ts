@@ -34,7 +34,7 @@ export const recipe: Recipe = {
   intermediateSize: 512,
   numLayers: 4,
   numHeads: 4,
-  training: { steps: 2000, batchSize: 64, learningRate: 3e-3, warmupSteps: 100 },
+  training: { steps: 3000, batchSize: 64, learningRate: 3e-3, warmupSteps: 100 },
 };
 
 /** The ids of these tokens are their places here. */
