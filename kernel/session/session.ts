@@ -19,6 +19,8 @@ import type { FromUser, StreamHead, ToUser } from "./messages.js";
 import { carrierFlags } from "./user/carrier.js";
 
 const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
+/** An interrupt that has not stopped everything is repeated after this long. */
+const INTERRUPT_AGAIN_MS = 2500;
 /** How long an idle user process may take to end by itself. */
 const EXIT_MS = 400;
 const MAX_CELLS = 5000;
@@ -151,6 +153,7 @@ class UserProcess<Parent> {
   readonly #waiting: Frame[] = [];
   #holding = false;
   #ready = false;
+  readonly #onIdle = new Set<() => void>();
   #exiting: string | undefined;
   #ending: string | undefined;
   #fatal = "";
@@ -215,7 +218,14 @@ class UserProcess<Parent> {
 
   async interrupt(): Promise<void> {
     if (this.#running.size === 0) return;
-    await this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+    const answer = this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+    // A termination may have hit U just while it answered: ask again what still runs.
+    const again = setInterval(() => {
+      if (this.#running.size > 0) this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+    }, INTERRUPT_AGAIN_MS);
+    const stopped = new Promise<void>((resolve) => this.#onIdle.add(resolve));
+    await Promise.race([answer, stopped]);
+    clearInterval(again);
   }
 
   /** Send a request that has a reply. Rejects if U ends before. */
@@ -378,6 +388,7 @@ class UserProcess<Parent> {
     const cell = this.#running.get(id);
     this.#running.delete(id);
     cell?.settle(outcome);
+    this.#tellIdle();
   }
 
   #input(message: Extract<FromUser, { type: "input" }>): void {
@@ -398,6 +409,12 @@ class UserProcess<Parent> {
     } else this.#settleAll(this.#ending);
   }
 
+  #tellIdle(): void {
+    if (this.#running.size > 0) return;
+    for (const tell of this.#onIdle) tell();
+    this.#onIdle.clear();
+  }
+
   #settleAll(reason: string): void {
     for (const { settle } of this.#running.values()) {
       const evalue = `the session ended while the cell ran: ${reason}`;
@@ -410,6 +427,7 @@ class UserProcess<Parent> {
       });
     }
     this.#running.clear();
+    this.#tellIdle();
     for (const { reject } of this.#asked.values()) reject(new Error(`the user process has ended: ${reason}`));
     this.#asked.clear();
   }

@@ -32,9 +32,10 @@ export function execute(request: Execute): void {
   let phase: "running" | "finishing" | "done" = "running";
   const done = (outcome: ExecuteOutcome): void => {
     if (phase === "done") return;
+    // Sent first: if this very call is terminated, the next interrupt finds the cell still running.
+    send({ type: "done", id: request.id, outcome });
     phase = "done";
     running.delete(request.id);
-    send({ type: "done", id: request.id, outcome });
   };
   const fail = (error: unknown): void => {
     if (phase === "done") return;
@@ -147,6 +148,7 @@ async function evaluate(expression: string): Promise<unknown> {
   }
 }
 
+const plainTimeout = setTimeout;
 /** How long a cell that looks at the abort signal may take to stop by itself. */
 const GRACE_MS = 1000;
 
@@ -164,7 +166,7 @@ export function interruptCells(seq: number): void {
   // Plain macrotasks: a termination may have emptied the microtask queue.
   const wait = (): void => {
     if (stillRunning(patient) && performance.now() < deadline) {
-      setTimeout(wait, 5);
+      plainTimeout(wait, 5);
       return;
     }
     for (const cell of cells) {
@@ -175,6 +177,6 @@ export function interruptCells(seq: number): void {
     }
     send({ type: "interrupted", seq });
   };
-  if (patient.length > 0) setTimeout(wait, 1);
-  else setImmediate(wait);
+  if (patient.length > 0) plainTimeout(wait, 1);
+  else plainTimeout(wait, 0);
 }

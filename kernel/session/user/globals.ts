@@ -7,8 +7,8 @@ import { notebookRequire } from "../modules/notebookRequire.js";
 import { display, displayables } from "../rich/display.js";
 import { freeze } from "./bindings.js";
 import { comms } from "./comms.js";
-import { currentWork, ownWork } from "./context.js";
-import { installGuards } from "./guards.js";
+import { currentWork, forgetEntered, ownWork } from "./context.js";
+import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { criticalSection, send } from "./output.js";
 import type { Shared } from "./shared.js";
@@ -18,6 +18,10 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
   hidden(RUNTIME, {
     freeze,
     fn: nameFunction,
+    afterTermination: () => {
+      forgetEntered();
+      repairImmediates();
+    },
     static: staticImport,
     import: notebookImport,
     get meta() {

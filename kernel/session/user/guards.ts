@@ -29,7 +29,7 @@ const plainTimeout = setTimeout;
 function guardTimers(): void {
   const wrap = (name: "setTimeout" | "setInterval" | "setImmediate", stop: (timer: unknown) => void): void => {
     const start = globalThis[name] as unknown as Start;
-    const wrapped = guarded(start, stop, name === "setInterval");
+    const wrapped = guarded(start, stop, name);
     Object.defineProperty(wrapped, "name", { value: name, configurable: true });
     const promisified = (start as unknown as Record<symbol, unknown>)[promisifyCustom];
     if (typeof promisified === "function")
@@ -41,20 +41,43 @@ function guardTimers(): void {
   wrap("setImmediate", clearImmediate as (timer: unknown) => void);
 }
 
+let runningImmediate: { _destroyed?: boolean; _onImmediate?: () => void } | undefined;
+
+/**
+ * To be called after JavaScript was terminated. An immediate that was terminated stays at the head of Node's list as one that has run,
+ * over which Node then stumbles for ever; made to look as if it had still to run, it is passed.
+ */
+export function repairImmediates(): void {
+  if (!runningImmediate) return;
+  runningImmediate._destroyed = false;
+  runningImmediate._onImmediate = () => undefined;
+  runningImmediate = undefined;
+}
+
 const promisifyCustom = Symbol.for("nodejs.util.promisify.custom");
 
-function guarded(start: Start, stop: (timer: unknown) => void, repeats: boolean): Start {
+function guarded(
+  start: Start,
+  stop: (timer: unknown) => void,
+  kind: "setTimeout" | "setInterval" | "setImmediate",
+): Start {
   return (callback, ...rest) => {
+    if (typeof callback !== "function") return start(callback, ...rest);
     const work = ownWork();
-    if (!work || typeof callback !== "function") return start(callback, ...rest);
-    if (work.interrupted) throw new InterruptedError();
+    if (work?.interrupted) throw new InterruptedError();
     const end = (): void => stop(timer);
     const once = function (this: unknown, ...args: unknown[]): unknown {
-      work.running.delete(end);
-      return callback.apply(this, args);
+      work?.running.delete(end);
+      if (kind !== "setImmediate") return callback.apply(this, args);
+      runningImmediate = timer as NonNullable<typeof runningImmediate>;
+      try {
+        return callback.apply(this, args);
+      } finally {
+        runningImmediate = undefined;
+      }
     };
-    const timer = start(repeats ? callback : once, ...rest);
-    work.running.add(end);
+    const timer = start(kind === "setInterval" ? callback : once, ...rest);
+    work?.running.add(end);
     return timer;
   };
 }

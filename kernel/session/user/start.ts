@@ -6,6 +6,7 @@ import { forgetEntered } from "./context.js";
 import { watchErrors } from "./errors.js";
 import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
+import { repairImmediates } from "./guards.js";
 import { answerInput, connectInput } from "./input.js";
 import { connectOutput, send } from "./output.js";
 import type { Relayed } from "./relay.js";
@@ -14,10 +15,7 @@ import { installStreams } from "./streams.js";
 
 /** Start serving P. */
 export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): void {
-  const queue: Relayed[] = [];
   let next = 0;
-  let scheduled = false;
-
   /** Take a message once, in order: after a termination the watchdog may post it again. */
   const take = (relayed: Relayed): boolean => {
     if (relayed.index !== next) return false;
@@ -25,30 +23,29 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
     Atomics.store(memory.control, slot.received, next);
     return true;
   };
-  const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
-    setImmediateNow(work);
+  // What came while a prompt blocked this thread.
+  const later: Relayed[] = [];
+  const takeUp = (): void => {
+    const relayed = later.shift();
+    if (later.length > 0) plainTimeout(takeUp, 0);
+    if (relayed) handle(relayed, memory);
   };
-  // User code runs in an immediate of its own, so that a termination unwinds nothing but itself.
-  const work = (): void => {
-    scheduled = false;
-    const relayed = queue.shift();
-    if (!relayed) return;
-    if (queue.length > 0) schedule();
-    handle(relayed, memory);
+  const postpone = (relayed: Relayed): void => {
+    later.push(relayed);
+    plainTimeout(takeUp, 0);
   };
   connectOutput(memory);
-  const accept = (relayed: Relayed): boolean => {
+  connectInput(memory, port, (relayed) => {
     if (!take(relayed)) return false;
-    const { message } = relayed;
-    if (message.type === "input" && message.sync) return true;
-    queue.push(relayed);
-    schedule();
+    if (relayed.message.type !== "input" || !relayed.message.sync) postpone(relayed);
     return true;
-  };
-  connectInput(memory, port, accept);
-  port.on("message", accept);
+  });
+  // Cells run right here: a termination unwinds this one callback. (In an immediate it would break Node's list of immediates.)
+  port.on("message", (relayed: Relayed) => {
+    if (!take(relayed)) return;
+    if (later.length > 0) postpone(relayed);
+    else handle(relayed, memory);
+  });
   watchdog.unref();
   installStreams(watchdog);
   watchErrors();
@@ -57,7 +54,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   send({ type: "ready" });
 }
 
-const setImmediateNow = setImmediate;
+const plainTimeout = setTimeout;
 
 function handle({ message, buffers }: Relayed, memory: Shared): void {
   switch (message.type) {
@@ -67,6 +64,7 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
     case "interrupt":
       Atomics.store(memory.control, slot.seen, message.seq);
       forgetEntered();
+      repairImmediates();
       Atomics.store(memory.control, slot.syncChild, 0);
       interruptCells(message.seq);
       return;

@@ -88,26 +88,19 @@ async function interrupt(seq: number): Promise<void> {
   const seen = (): boolean => Atomics.load(control, slot.seen) >= seq;
   while (Atomics.load(control, slot.ready) === 0) await pause(5);
   await until(seen, BLOCKED_MS);
-  const held = paused;
-  if (held) await letGo();
-  let round = 0;
-  while (!seen()) {
+  for (let round = 0; !seen(); round++) {
     if (Atomics.load(control, slot.syncChild) > 0)
       signalSyncChildren(round < 3 ? "SIGINT" : round < 6 ? "SIGTERM" : "SIGKILL");
-    await terminate(seen);
+    terminating ??= terminate(seen).finally(() => {
+      terminating = undefined;
+    });
+    // A thread that is inside native code is terminated when it comes back: until then only its children can be told to hurry.
+    await Promise.race([terminating, pause(100)]);
     await until(seen, round < 4 ? 25 : 200);
-    round++;
   }
-  if (held) debug?.post("Debugger.setSkipAllPauses", { skip: false }, () => undefined);
 }
 
-/** A debugger holds the main thread: it goes on, past all breakpoints until the interrupt is through. */
-async function letGo(): Promise<void> {
-  debug?.post("Debugger.setSkipAllPauses", { skip: true }, () => undefined);
-  debug?.post("Debugger.resume", () => undefined);
-  await until(() => !paused, 200);
-}
-
+let terminating: Promise<void> | undefined;
 async function terminate(seen: () => boolean): Promise<void> {
   const started = performance.now();
   for (;;) {
@@ -118,9 +111,11 @@ async function terminate(seen: () => boolean): Promise<void> {
     await pause(1);
     if (seen()) return;
   }
-  if (!seen()) await terminateExecution();
-  Atomics.store(control, slot.critical, 0);
-  Atomics.store(control, slot.lock, 0);
+  if (!seen()) {
+    await terminateExecution();
+    Atomics.store(control, slot.critical, 0);
+    Atomics.store(control, slot.lock, 0);
+  }
   Atomics.store(control, slot.terminating, 0);
   Atomics.notify(control, slot.terminating);
   redeliver();
@@ -137,13 +132,15 @@ function redeliver(): void {
 function terminateExecution(): Promise<void> {
   const session = new Session();
   session.connectToMainThread();
+  if (paused) debug?.post("Debugger.resume", { terminateOnResume: true }, () => undefined);
   return new Promise((resolve) => {
     const end = (): void => {
-      clearTimeout(timer);
-      session.disconnect();
       resolve();
+      // The next thing to run: Node aborts if another callback finds what the terminated one had entered.
+      session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.afterTermination()", silent: true }, () =>
+        session.disconnect(),
+      );
     };
-    const timer = setTimeout(end, 100);
     session.post("Runtime.terminateExecution", end);
   });
 }
