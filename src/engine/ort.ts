@@ -132,7 +132,7 @@ class OrtExecutable implements Executable {
     const library = this.#library;
     const outputNames = nameList(outputs.map(([name]) => onnxOutputName(name)));
     const tensors: Handle[] = [];
-    const inUse = [inputs, outputs, outputNames];
+    const inUse: object[] = [inputs, outputs, outputNames];
     this.#inUse.add(inUse);
     const wrap = (name: string, { dtype, data }: Tensor): Handle => {
       // An empty array has no address; nothing is read from or written to this one.
@@ -147,6 +147,7 @@ class OrtExecutable implements Executable {
     try {
       const fed = BigUint64Array.from(inputs, ([name, input]) => wrap(onnxInputName(name), input));
       const fetched = BigUint64Array.from(outputs, ([name, output]) => wrap(onnxOutputName(name), output));
+      inUse.push(fed, fetched);
       signal?.addEventListener("abort", stop);
       await library.run(
         session,
