@@ -83,3 +83,21 @@ export function checkRecorded(
       throw new TrainerError(`rolloutOf: no token of episode ${row} counts; leave the episode out`);
   }
 }
+
+/** Checks orders that come from outside: one per epoch, each with every episode once. */
+export function checkPermutations(
+  permutations: readonly (readonly number[])[] | undefined,
+  { batchSize, ppoEpochs }: PPOConfig,
+  call: string,
+): void {
+  if (permutations === undefined) return;
+  for (let epoch = 0; epoch < permutations.length; epoch++) {
+    const order = permutations[epoch] ?? [];
+    const sorted = [...order].sort((a, b) => a - b);
+    if (sorted.length !== batchSize || sorted.some((row, i) => row !== i)) {
+      throw new TrainerError(
+        `${call}: permutations[${epoch}] is [${order.join(", ").slice(0, 80)}]; expected each of 0 to ${batchSize - 1} once, for each of ${ppoEpochs} epochs`,
+      );
+    }
+  }
+}

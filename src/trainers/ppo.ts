@@ -20,7 +20,7 @@ import { rawFiles } from "../state/rawFile.js";
 import { Timeline, type TimelineOptions } from "../state/timeline.js";
 import { float32, int32, type Params, type Tensor } from "../tensor.js";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { checkRecorded, checkTrainable, type RecordedEpisodes } from "./checks.js";
+import { checkPermutations, checkRecorded, checkTrainable, type RecordedEpisodes } from "./checks.js";
 import type { PPOConfig } from "./config.js";
 import { configure, type PPOConfigInput } from "./configure.js";
 import { pack, unpack, unpadded } from "./episodes.js";
@@ -610,6 +610,7 @@ export class PPOTrainer {
     const config = overrides.config === undefined ? this.config : configure(overrides.config, this.config);
     const optimizer = overrides.config === undefined ? this.#optimizer : optimizerOf(config);
     checkTrainable(advantaged, config, call);
+    checkPermutations(overrides.permutations, config, call);
     const stale = this.#staleness(advantaged, call, "were scored");
 
     const base = await this.#timeline.load();

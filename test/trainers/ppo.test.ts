@@ -417,6 +417,16 @@ describe("bad input leaves the trainer as it was, and is named", () => {
     assert.equal(trainer.currentStep, 1);
   });
 
+  test("an order that leaves an episode out", async () => {
+    const trainer = await make();
+    const advantaged = await untilAdvantage(trainer);
+    await refused(
+      trainer,
+      () => trainer.update(advantaged, { permutations: [[0, 1, 1, 3]] }),
+      /permutations\[0\] is \[0, 1, 1, 3\]; expected each of 0 to 3 once/,
+    );
+  });
+
   test("numbers that are no longer finite", async () => {
     const trainer = await make({ config: { learningRate: 1e30, ppoEpochs: 4 } });
     await refused(
