@@ -3,6 +3,8 @@
  * the trainers to show themselves as widgets.
  */
 import { setPresenter } from "../src/display.js";
+import { trainerOf } from "../src/trainers/ppo.js";
+import type { PPOStage } from "../src/trainers/stages.js";
 import type { Comms } from "../widgets/models.js";
 import { canPresent, present, presentStatic } from "../widgets/present.js";
 
@@ -23,8 +25,15 @@ export { pullShowing as pull } from "./pull.js";
 setPresenter((value) => {
   if (!canPresent(value)) return undefined;
   const comms = notebookComms();
-  return comms ? present(value, comms) : presentStatic(value);
+  return comms ? present(value, comms, { alternatives }) : presentStatic(value);
 });
+
+/** Asked for from a view, so no running cell's interrupt is meant. */
+async function alternatives(value: PPOStage, episode: number, position: number) {
+  const trainer = trainerOf(value);
+  if (!trainer) throw new Error("its trainer is no longer there");
+  return trainer.alternatives(value, episode, position, { signal: new AbortController().signal });
+}
 
 /** The comms of the notebook kernel that this runs in, if it does. */
 function notebookComms(): Comms | undefined {

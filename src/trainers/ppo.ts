@@ -19,6 +19,7 @@ import { noMoments, type RunningMoments, scaleScores, tokenRewards } from "../rl
 import { rawFiles } from "../state/rawFile.js";
 import { Timeline, type TimelineOptions } from "../state/timeline.js";
 import { float32, int32, type Params, type Tensor } from "../tensor.js";
+import { type Alternative, likeliestTokens } from "./alternatives.js";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { checkPermutations, checkRecorded, checkTrainable, type RecordedEpisodes } from "./checks.js";
 import type { PPOConfig } from "./config.js";
@@ -33,7 +34,7 @@ import { encodePrompts, type Prompts, promptTexts, takeBatch } from "./prompts.j
 import type { RewardFunction, RewardValues } from "./reward.js";
 import { sample } from "./sample.js";
 import { checkStage, seal } from "./seal.js";
-import type { Advantaged, FinishReason, MinibatchResult, Rollout, Scored, Updated } from "./stages.js";
+import type { Advantaged, FinishReason, MinibatchResult, PPOStage, Rollout, Scored, Updated } from "./stages.js";
 import { trainerText } from "./trainerText.js";
 import { trainingPass } from "./trainingPass.js";
 import { episodeKl, type Stats, stepStats } from "./trlStats.js";
@@ -133,6 +134,14 @@ function defaultRuntime(): { readonly engine: Engine; readonly programs: Program
 
 const seconds = (since: number): number => (performance.now() - since) / 1000;
 
+/** Trainers of this process by their identity, as long as something else holds them. */
+const living = new Map<string, WeakRef<PPOTrainer>>();
+
+/** The trainer that made a value, if it is still there. */
+export function trainerOf({ trainer }: Pick<PPOStage, "trainer">): PPOTrainer | undefined {
+  return living.get(trainer)?.deref();
+}
+
 /**
  * Trains a policy with PPO. Every stage takes the value of the stage before and gives a new, frozen one; only `update`
  * (with `step`, `run` and a finished `minibatches`) moves the trainer, in one synchronous commit at its end. A call that
@@ -170,6 +179,7 @@ export class PPOTrainer {
     this.#passes = new Passes(setting.programs, setting.policy.config);
     this.#referencePasses = new Passes(setting.programs, setting.reference.config);
     this.#optimizer = optimizerOf(setting.config);
+    living.set(setting.id, new WeakRef(this));
     this.history = historyOf({
       trainer: setting.id,
       entries: () => this.#entries(),
@@ -445,6 +455,46 @@ export class PPOTrainer {
     overrides: UpdateOverrides = {},
   ): AsyncGenerator<MinibatchResult, Updated, undefined> {
     return this.#train("minibatches", advantaged, overrides);
+  }
+
+  /**
+   * What could have come at a position of a response: the likeliest tokens under the parameters that wrote it (for an
+   * `Updated`, those after the update), with their probability under the reference.
+   * @param episode row of the batch, from 0
+   * @param position place in the response, from 0
+   * @throws TrainerError when the trainer stands at other parameters, or there is no such token.
+   */
+  async alternatives(
+    value: PPOStage,
+    episode: number,
+    position: number,
+    { count = 6, signal: given }: { readonly count?: number } & Interruptible = {},
+  ): Promise<readonly Alternative[]> {
+    const { programs, policy, reference } = this.#setting;
+    const { small } = await this.#timeline.load();
+    if (value.parameters !== small.parameters) {
+      throw new TrainerError(
+        "alternatives: the policy has been updated since; trainer.undo() or trainer.goto(step) goes back to the parameters of then",
+      );
+    }
+    const batch = value.stage === "updated" ? value.advantaged : value;
+    const columns = batch.responseIds.shape[1] ?? 0;
+    const query = batch.queryIds[episode];
+    if (!query || !(position >= 0 && position < (batch.responseLengths[episode] ?? 0))) {
+      throw new TrainerError(`alternatives: episode ${episode} has no token ${position}`);
+    }
+    const start = episode * columns;
+    const ids = [...query, ...batch.responseIds.data.subarray(start, start + position)];
+    const came = batch.responseIds.data[start + position] ?? -1;
+    return likeliestTokens(
+      programs,
+      withParams(policy, this.#params()),
+      reference,
+      ids,
+      came,
+      count,
+      given ?? signalOf(undefined),
+    );
   }
 
   // ------------------------------------------------------------------------------------------------- loops and time

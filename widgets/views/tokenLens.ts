@@ -602,7 +602,7 @@ class TokenLens {
     if (this.#lens.pieces.length === 0) return;
     const token = this.#pinned ?? this.#hover ?? this.#cursor;
     this.#side.show(token, this.#picture, channelOf(this.#channel), Math.max(0, this.#epoch), token === this.#pinned);
-    this.#side.showAlternatives(this.#alternatives.get(token));
+    this.#side.showAlternatives(this.#alternatives.get(token), token);
     this.#legend.point(this.#picture.column[token]);
   }
 

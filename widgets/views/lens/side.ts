@@ -82,7 +82,8 @@ export class Side {
   }
 
   /** Shows what else could have come, or why that is not known; undefined shows nothing. */
-  showAlternatives(found: readonly Alternative[] | string | undefined): void {
+  showAlternatives(found: readonly Alternative[] | string | undefined, token: number): void {
+    const came = this.lens.vocabulary[this.lens.pieces[token] ?? -1]?.[0];
     this.#alternatives.replaceChildren();
     if (found === undefined) return;
     this.#alternatives.append(h("h5", {}, "What could have come here"));
@@ -91,7 +92,7 @@ export class Side {
       return;
     }
     const most = Math.max(1e-9, ...found.flatMap(({ probability, reference = 0 }) => [probability, reference]));
-    for (const { text, probability, reference } of found) {
+    for (const { id, text, probability, reference } of found) {
       const bar = h("i");
       bar.style.width = `${(probability / most) * 100}%`;
       const thin = h("i", { class: "ps-thin" });
@@ -99,7 +100,7 @@ export class Side {
       this.#alternatives.append(
         h(
           "div",
-          { class: "ps-alternative" },
+          { class: id === came ? "ps-alternative ps-came" : "ps-alternative" },
           h("span", { class: "ps-alternative-text" }, quotedText(text)),
           h("span", { "aria-hidden": "true" }, bar, reference === undefined ? undefined : thin),
           h(
@@ -108,7 +109,7 @@ export class Side {
               class: "ps-alternative-share",
               title: reference === undefined ? "" : `reference ${(reference * 100).toFixed(1)}%`,
             },
-            `${(probability * 100).toFixed(probability < 0.1 ? 1 : 0)}%`,
+            probability < 0.0005 ? "<0.1%" : `${(probability * 100).toFixed(probability < 0.1 ? 1 : 0)}%`,
           ),
         ),
       );
