@@ -54,8 +54,8 @@ export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL
 /** Hold off termination (main thread). Waits while the watchdog is terminating: then it never returns. */
 export function enterCritical({ control }: Shared): void {
   for (;;) {
-    Atomics.add(control, slot.critical, 1);
-    if (Atomics.load(control, slot.terminating) === 0) return;
+    const depth = Atomics.add(control, slot.critical, 1);
+    if (depth > 0 || Atomics.load(control, slot.terminating) === 0) return;
     Atomics.sub(control, slot.critical, 1);
     Atomics.wait(control, slot.terminating, 1, 100);
   }

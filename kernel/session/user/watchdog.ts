@@ -102,15 +102,9 @@ async function interrupt(seq: number): Promise<void> {
 
 let terminating: Promise<void> | undefined;
 async function terminate(seen: () => boolean): Promise<void> {
-  const started = performance.now();
-  for (;;) {
-    Atomics.store(control, slot.terminating, 1);
-    if (Atomics.load(control, slot.critical) === 0 || performance.now() - started > CRITICAL_MS) break;
-    Atomics.store(control, slot.terminating, 0);
-    Atomics.notify(control, slot.terminating);
-    await pause(1);
-    if (seen()) return;
-  }
+  // From here on the main thread enters no further critical section; the one it is in may end.
+  Atomics.store(control, slot.terminating, 1);
+  await until(() => seen() || Atomics.load(control, slot.critical) === 0, CRITICAL_MS);
   if (!seen()) {
     await terminateExecution();
     Atomics.store(control, slot.critical, 0);
