@@ -6,6 +6,7 @@ import { notebookImport, notebookMeta, staticImport } from "../modules/notebookI
 import { notebookRequire } from "../modules/notebookRequire.js";
 import { display, displayables } from "../rich/display.js";
 import { freeze } from "./bindings.js";
+import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, ownWork } from "./context.js";
 import { installGuards, repairImmediates } from "./guards.js";
@@ -18,6 +19,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
   hidden(RUNTIME, {
     freeze,
     fn: nameFunction,
+    beforeTermination: leaveCallbacks,
     afterTermination: () => {
       forgetEntered();
       repairImmediates();

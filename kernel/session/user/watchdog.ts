@@ -135,6 +135,7 @@ function terminateExecution(): Promise<void> {
         session.disconnect(),
       );
     };
+    session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.beforeTermination()", silent: true });
     session.post("Runtime.terminateExecution", end);
   });
 }
