@@ -33,5 +33,6 @@ export function mergeCompletions(
   items.sort((a, b) => rank(a) - rank(b) || (a.text < b.text ? -1 : 1));
   if (typed === undefined || typed.items.length === 0)
     return { start: at.start, end: at.end, items, source: typed === undefined ? "runtime" : "types" };
-  return { ...typed, items: [...typed.items, ...items.filter((item) => item.start === typed.start)] };
+  const more = items.filter(({ start, text }) => start === typed.start && !EVERY_OBJECT.has(text));
+  return { ...typed, items: [...typed.items, ...more] };
 }
