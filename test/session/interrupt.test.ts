@@ -23,6 +23,9 @@ describe("interrupt", () => {
     "a synchronous child process": "require('node:child_process').execSync('sleep 20')",
     "a child process":
       "import { spawn } from 'node:child_process'; await new Promise(r => spawn('sleep', ['20']).on('exit', r))",
+    "a loop of ticks": "process.nextTick(function again() { process.nextTick(again) }); await new Promise(() => {})",
+    "a loop that piles up immediates": "for (;;) setImmediate(() => {}), await null",
+    "a busy interval": "setInterval(() => { for (let i = 0; i < 1e8; i++); }, 1); await new Promise(() => {})",
     prompt: "prompt('never answered')",
     input: "await input('never answered')",
     "Atomics.wait": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
@@ -53,6 +56,34 @@ describe("interrupt", () => {
     const before = await run("(globalThis as any).ticks");
     await sleep(60);
     assert.equal((await run("(globalThis as any).ticks")).text, before.text);
+  });
+
+  it("stops a cell that has only just been sent, to a process that still starts", async () => {
+    const fresh = notebook();
+    const running = fresh.run("for (;;) {}");
+    await fresh.session.interrupt();
+    assert.equal((await running).outcome.status, "error");
+    assert.equal((await fresh.run("1")).text, "1");
+    await fresh.session.dispose();
+  });
+
+  it("may come at any moment, again and again", async () => {
+    await run("var rounds = 0; const soon = () => new Promise(r => setTimeout(r, 1))");
+    const cells = [
+      "for (;;) {}",
+      "for (;;) await soon()",
+      "for (;;) { await soon(); for (let i = 0; i < 1e6; i++); }",
+      "for (;;) console.log('x')",
+      "for (;;) display({ a: 1 })",
+      "1 + 1",
+      "for (;;) JSON.stringify(Array(1e5).fill(1))",
+    ];
+    for (let round = 0; round < 21; round++) {
+      await interrupted(cells[round % cells.length] ?? "", (round * 7) % 40);
+      const { text, traceback } = await run("++rounds");
+      assert.equal(text, String(round + 1), traceback);
+    }
+    assert.deepEqual(book.exits, []);
   });
 
   it("gives work that looks at the abort signal time to stop by itself", async () => {

@@ -28,7 +28,10 @@ export function stripTypes(
     typescript: { onlyRemoveTypeImports: true },
   });
   const error = result.errors[0];
-  if (error) throw new SyntaxError(error.message);
+  if (error) {
+    const before = code.slice(0, error.labels[0]?.start ?? 0).split("\n");
+    throw new SyntaxError(`${error.message} at ${file}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`);
+  }
   return { code: result.code, map: clean(result.map as unknown as SourceMapJson) };
 }
 

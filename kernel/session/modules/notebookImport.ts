@@ -27,7 +27,11 @@ export async function notebookImport(
   try {
     return await importerFor(process.cwd())(name, options);
   } catch (error) {
-    throw isMissing(error) ? explained(error as Error, name) : error;
+    if (isMissing(error)) throw explained(error as Error, name);
+    // A file that does not parse says where in its message; the stack is the loader's, perhaps another thread's.
+    const broken = error as Error | null;
+    if (broken?.name === "SyntaxError" && broken.stack?.includes("stripTypes")) throw new SyntaxError(broken.message);
+    throw error;
   }
 }
 
