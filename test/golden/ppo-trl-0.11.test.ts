@@ -111,9 +111,10 @@ for (const name of goldenCases("ppo-trl-0.11")) {
     Config
   >(`ppo-trl-0.11/${name}.json`);
   const adapters = name.includes("peft") || !/^[\w./-]+( \(\+ v_head\.safetensors\))?$/.test(String(config.init));
-  describe(`ppo-trl-0.11/${name}`, { skip: adapters && "needs adapters (LoRA), which are not there yet" }, () => {
+  const skip = adapters && "needs adapters (LoRA), which are not there yet";
+  describe(`ppo-trl-0.11/${name}`, () => {
     const near = (key: string): number => Number(tolerance[key]);
-    test("two steps: episodes, metrics, mini-batches, weights", async () => {
+    test("two steps: episodes, metrics, mini-batches, weights", { skip }, async () => {
       const policy = await loadModel(join(goldenDir(), String(config.init).replace(/ .*/, "")));
       const reference = await loadModel(join(goldenDir(), String(config.ref).replace(/ .*/, "")));
       const hyper = Object.fromEntries(Object.entries(config).filter(([key]) => !otherKeys.has(key)));
