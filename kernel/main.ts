@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 // A kernel's process, as a kernelspec's argv starts it: node dist/kernel/main.js {connection_file}
+import { setFlagsFromString } from "node:v8";
 import { runKernel } from "./protocol/main.js";
+
+// This process handles small, short-lived messages: it needs no large nursery, and its memory is the user's.
+setFlagsFromString("--semi-space-growth-factor=1");
 
 const [file] = process.argv.slice(2);
 if (file === undefined) {

@@ -23,7 +23,7 @@ const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
 const INTERRUPT_AGAIN_MS = 2500;
 /** How long an idle user process may take to end by itself. */
 const EXIT_MS = 400;
-const MAX_CELLS = 5000;
+const MAX_CELLS = 1000;
 /** How long a question about runtime values waits for a busy U. */
 const PATIENCE_MS = 250;
 /** Inherited output is complete when nothing has come for so long. */

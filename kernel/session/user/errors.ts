@@ -17,7 +17,7 @@ interface KnownCell {
 }
 
 const cells = new Map<string, KnownCell>();
-const MAX_CELLS = 5000;
+const MAX_CELLS = 1000;
 
 /** Where an error came from: the user's file or cell, 1-based. */
 interface Position {
