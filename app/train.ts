@@ -5,6 +5,7 @@ import { z } from "zod";
 import { loadDataset } from "../src/data/loadDataset.js";
 import { loadModel } from "../src/models/load.js";
 import * as rewards from "../src/rewards/rewards.js";
+import { ConfigError, configure, isConfigKey, nearest } from "../src/trainers/configure.js";
 import { PPOTrainer } from "../src/trainers/ppo.js";
 
 /** What a training file says besides the trainer's own configuration; every other key goes to the trainer. */
@@ -47,15 +48,18 @@ export async function train({ config, say }: { config: string; say: (line: strin
   const base = dirname(resolve(config));
   const output = isAbsolute(output_dir) ? output_dir : join(base, output_dir);
   const checkpoint = join(output, "checkpoint");
-  mkdirSync(output, { recursive: true });
+  const resuming = resume && existsSync(checkpoint);
+  checkKeys(ppo, config);
 
   say(`${stage.toUpperCase()} on ${policyName}, prompts of ${dataset}, reward ${reward}`);
   const prompts = promptsOf(await loadDataset(dataset), dataset);
   const judge = { reward: rewards.vader(), prompts };
-  const trainer =
-    resume && existsSync(checkpoint)
-      ? await PPOTrainer.resume(checkpoint, judge)
-      : await PPOTrainer.create({ policy: await loadModel(policyName), ...judge, config: ppo });
+  if (resume && !resuming) say(`there is nothing to go on from in ${checkpoint} yet; starting anew`);
+  const trainer = resuming
+    ? await PPOTrainer.resume(checkpoint, { ...judge, config: ppo })
+    : await PPOTrainer.create({ policy: await loadModel(policyName), ...judge, config: ppo });
+  if (resuming) say(`going on after step ${trainer.currentStep - 1} of ${checkpoint}`);
+  mkdirSync(output, { recursive: true });
 
   const stop = new AbortController();
   process.once("SIGINT", () => {
@@ -84,6 +88,22 @@ export async function train({ config, say }: { config: string; say: (line: strin
   return stop.signal.aborted ? 130 : 0;
 }
 
+/** What is wrong with the trainer's keys, said before anything is loaded; a key nobody knows may be meant for the file. */
+function checkKeys(ppo: Readonly<Record<string, unknown>>, path: string): void {
+  try {
+    configure(ppo);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const guess = isConfigKey(error.key) ? undefined : nearest(error.key, Object.keys(file.shape));
+    throw new Error(
+      `${path}: ${guess === undefined ? error.message : `unknown key "${error.key}". Did you mean "${guess}"?`}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 /** The prompts of a data set: rows of text, or of records with a `prompt`, `query` or `text`. */
 function promptsOf(rows: Iterable<unknown>, name: string): string[] {
   return Array.from(rows, (row, index) => {
@@ -98,14 +118,32 @@ function promptsOf(rows: Iterable<unknown>, name: string): string[] {
 }
 
 function readSettings(path: string): z.infer<typeof file> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new Error(
+      missing
+        ? `there is no file ${resolve(path)}; name a YAML or JSON file`
+        : `${path} cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
   let data: unknown;
   try {
-    data = parse(readFileSync(path, "utf8"));
+    data = parse(text);
   } catch (error) {
-    throw new Error(`${path} cannot be read as YAML or JSON: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${path} is not YAML or JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (typeof data !== "object" || data === null || Array.isArray(data)) {
+    throw new Error(
+      `${path}: expected lines of "key: value", such as "model: tiny-reviews" and "dataset: tiny-reviews/prompts"`,
+    );
   }
   const parsed = file.safeParse(data);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new Error(`${path}: ${issue?.path.join(".") || "the file"}: ${issue?.message ?? "not a set of keys"}`);
+  const key = issue?.path.join(".") ?? "";
+  throw new Error(`${path}: ${key}: ${JSON.stringify(Reflect.get(data, key))} will not do: ${issue?.message}`);
 }

@@ -71,7 +71,13 @@ export function readNotebook(file: string): Notebook {
   try {
     json = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new Error(`${file} cannot be read as a notebook: ${(error as Error).message}`, { cause: error });
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new Error(
+      missing
+        ? `there is no notebook ${file}; name a file that ends in .ipynb`
+        : `${file} cannot be read as a notebook: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   const parsed = notebook.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -43,6 +43,11 @@ export async function loadDataset(
 ): Promise<Dataset<MovieSnippet>>;
 export async function loadDataset(name: string, options?: LoadOptions): Promise<Dataset<FileRow>>;
 export async function loadDataset(name: string, options: LoadOptions = {}): Promise<Dataset<unknown>> {
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `loadDataset was given ${String(name)}; expected a name or path as text: one of ${Object.keys(builtIn).join(", ")}, or a file ending in ${Object.keys(parsers).join(", ")}`,
+    );
+  }
   const sliced = /^(.*)\[(-?\d*):(-?\d*)\]$/.exec(name);
   if (!sliced) return loadWhole(name, options);
   const [, whole = "", start = "", end = ""] = sliced;

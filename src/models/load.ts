@@ -30,6 +30,11 @@ export interface LoadOptions {
  * @throws Error naming what is wrong (unknown name, missing or damaged file, shapes that do not fit) and the remedy.
  */
 export async function loadModel(nameOrPath: string, options: LoadOptions = {}): Promise<CausalLM> {
+  if (typeof nameOrPath !== "string") {
+    throw new TypeError(
+      `loadModel was given ${String(nameOrPath)}; expected a name or path as text: one of ${modelNames().join(", ")}, a Hugging Face folder, or a .gguf file`,
+    );
+  }
   const signal = options.signal ?? ambientSignal();
   const embedded = embeddedModels().get(nameOrPath);
   if (embedded !== undefined) return loadFolder(embedded, nameOrPath, signal);

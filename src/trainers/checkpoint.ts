@@ -71,12 +71,17 @@ const schema = z.object({
 const pointer = "trainer.json";
 const part = /^(policy|reference|optimizer)-[\w-]+(\.safetensors)?(\.partial)?$/;
 
+function folderOf(dir: unknown, call: string): string {
+  if (typeof dir === "string" && dir !== "") return resolve(dir);
+  throw new TrainerError(`${call}: the folder is ${JSON.stringify(dir)}; expected its path, such as "runs/first"`);
+}
+
 /**
  * Writes a checkpoint. When anything fails, what the folder held before is intact.
  * @throws TrainerError when there is no space, or the folder holds other files.
  */
 export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, signal?: AbortSignal): Promise<void> {
-  const folder = resolve(dir);
+  const folder = folderOf(dir, "save");
   const { config, state, history, policy, reference, m, v } = checkpoint;
   const stamp = `${state.step}-${state.parameters.slice(0, 12)}`;
   const names = {
@@ -136,6 +141,12 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, signa
         { cause: error },
       );
     }
+    if (["EEXIST", "ENOTDIR", "EACCES", "EPERM", "EROFS"].includes(code ?? "")) {
+      throw new TrainerError(
+        `the trainer cannot be saved in ${folder}: ${(error as Error).message}; save into a folder you may write to, or a new one`,
+        { cause: error },
+      );
+    }
     throw error;
   }
   const counting = new Set<string | undefined>(Object.values(names));
@@ -146,7 +157,7 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint, signa
 
 /** Reads a checkpoint. @throws TrainerError naming what is missing or damaged. */
 export async function readCheckpoint(dir: string): Promise<Checkpoint> {
-  const folder = resolve(dir);
+  const folder = folderOf(dir, "resume");
   const file = join(folder, pointer);
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
     const what =

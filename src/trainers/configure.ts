@@ -131,15 +131,22 @@ const names: ReadonlyMap<string, keyof PPOConfig> = new Map([
   ...aliases,
 ]);
 
-/** Number of single-character edits between two words (Levenshtein). */
+/** Whether a configuration may have a key, under this or another name. */
+export const isConfigKey = (key: string): boolean => names.has(key);
+
+/** Number of single-character edits between two words, two neighbours that changed places being one edit. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = swapped ? (before[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change, swap));
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? 0;
@@ -166,7 +173,7 @@ export class ConfigError extends Error {
     readonly key: string,
     message: string,
   ) {
-    super(`config.${key}: ${message}`);
+    super(`${key === "" ? "config" : `config.${key}`}: ${message}`);
   }
 }
 
@@ -179,6 +186,12 @@ const show = (value: unknown): string => (typeof value === "string" ? JSON.strin
  * two names, or sizes that do not divide.
  */
 export function configure(input: PPOConfigInput = {}, base: PPOConfig = trl011): PPOConfig {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw new ConfigError(
+      "",
+      `${show(input)} is no configuration; expected an object, such as { batchSize: 16, seed: 7 }`,
+    );
+  }
   const given = new Map<keyof PPOConfig, { readonly key: string; readonly value: unknown }>();
   for (const [key, value] of Object.entries(input)) {
     if (value === undefined) continue;

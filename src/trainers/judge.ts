@@ -22,6 +22,8 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 const nameOf = (reward: RewardFunction): string =>
   reward.name === "" ? "the reward function" : `reward "${reward.name}"`;
 
+const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value));
+
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 
@@ -63,14 +65,16 @@ export function checkScores(
   const count = lengths.length;
   const expected = `one finite number per episode (${count}), or one list per episode with a number for each of its tokens`;
   if (!isList(values)) {
-    throw new TrainerError(`${name} gave ${values === null ? "null" : typeof values}; expected ${expected}`);
+    const what = values === null ? "null" : typeof values;
+    const hint = what === "function" ? "; it makes a reward and is none: call it, as in rewards.vader()" : "";
+    throw new TrainerError(`${name} gave ${what}; expected ${expected}${hint}`);
   }
   if (values.length !== count) {
     throw new TrainerError(`${name} gave ${values.length} values for ${count} episodes; expected ${expected}`);
   }
   const finite = (value: unknown, where: string): number => {
     if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw new TrainerError(`${name} gave ${String(value)} for ${where}; expected a finite number`);
+    throw new TrainerError(`${name} gave ${shown(value)} for ${where}; expected a finite number`);
   };
   const about = (row: number): string =>
     `episode ${row}${responses[row] === undefined ? "" : ` (${JSON.stringify(responses[row].slice(0, 60))})`}`;

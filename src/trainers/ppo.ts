@@ -29,6 +29,7 @@ import { TrainerError } from "./errors.js";
 import { type History, type HistoryEntry, historyOf } from "./history.js";
 import { signalOf } from "./interrupt.js";
 import { checkScores, type Judgement, judge } from "./judge.js";
+import { checkOptions, describe, rewardFunctionOf } from "./overrides.js";
 import { Passes } from "./passes.js";
 import { encodePrompts, type Prompts, promptTexts, takeBatch } from "./prompts.js";
 import type { RewardFunction, RewardValues } from "./reward.js";
@@ -46,7 +47,8 @@ export interface PPOTrainerOptions {
   readonly policy: CausalLM;
   /** What the KL penalty measures distance from; the policy as it begins, by default. */
   readonly reference?: CausalLM;
-  readonly reward?: RewardFunction;
+  /** A function, or a reward model: a sequence classifier with one label, as loadModel gives it. */
+  readonly reward?: RewardFunction | CausalLM;
   /** Where `rollout()`, `step()` and `run()` take prompts from when they are given none. */
   readonly prompts?: Prompts;
   readonly config?: PPOConfigInput;
@@ -63,7 +65,7 @@ export interface Interruptible {
 
 /** Overrides of one `score` call. */
 export interface ScoreOptions extends Interruptible {
-  readonly reward?: RewardFunction;
+  readonly reward?: RewardFunction | CausalLM;
   /** Scores instead of a reward function's. */
   readonly scores?: RewardValues;
   readonly klCoef?: number;
@@ -198,11 +200,13 @@ export class PPOTrainer {
    * @throws TrainerError for a policy that is no language model, or a reference with another vocabulary.
    */
   static async create(options: PPOTrainerOptions): Promise<PPOTrainer> {
+    checkOptions("PPOTrainer.create", options);
     const config = configure(options.config);
+    const reward = rewardFunctionOf(options.reward, "PPOTrainer.create");
     const { policy: given, reference: givenReference } = options;
     if (given?.kind !== "causal-lm") {
       throw new TrainerError(
-        `policy: ${given === undefined ? "none was given" : `"${given.name}" is a ${given.kind} model`}; expected a language model, as loadModel gives it`,
+        `policy: ${given === undefined ? "none was given" : given?.kind === "reward" ? `"${given.name}" is a reward model` : `it is ${describe(given)}`}; expected a language model, as await loadModel("tiny-reviews") gives it`,
       );
     }
     const policy = withValueHead(given, stream(config.seed, "ppo/value-head").uniform);
@@ -230,7 +234,7 @@ export class PPOTrainer {
         config,
         policy,
         reference,
-        reward: options.reward,
+        reward,
         prompts: options.prompts,
         ...runtime,
         history: options.history ?? {},
@@ -282,8 +286,9 @@ export class PPOTrainer {
    * @param prompts a data set or list of texts, from which `batchSize` are taken: all in order if there are exactly so
    * many, otherwise the next ones of an endless, seeded shuffle
    */
-  async rollout(prompts?: Prompts, { signal: given }: Interruptible = {}): Promise<Rollout> {
-    const signal = signalOf(given);
+  async rollout(prompts?: Prompts, options: Interruptible = {}): Promise<Rollout> {
+    checkOptions("rollout", options);
+    const signal = signalOf(options.signal);
     const { config, policy } = this.#setting;
     const { small } = await this.#timeline.load();
     const from = prompts ?? this.#setting.prompts;
@@ -303,8 +308,9 @@ export class PPOTrainer {
    * A rollout of responses that were written elsewhere or before; their log-probs are the policy's.
    * @throws TrainerError for an empty prompt or response, ids outside the vocabulary, or lists that do not fit together.
    */
-  async rolloutOf(episodes: RecordedEpisodes, { signal: given }: Interruptible = {}): Promise<Rollout> {
-    const signal = signalOf(given);
+  async rolloutOf(episodes: RecordedEpisodes, options: Interruptible = {}): Promise<Rollout> {
+    checkOptions("rolloutOf", options);
+    const signal = signalOf(options.signal);
     const { policy } = this.#setting;
     await this.#timeline.load();
     checkRecorded(episodes, policy.config.vocabSize, policy.config.maxPositions);
@@ -335,6 +341,7 @@ export class PPOTrainer {
    * make. The trainer's running moments of scores move only with the update.
    */
   async score(rollout: Rollout, overrides: ScoreOptions = {}): Promise<Scored> {
+    checkOptions("score", overrides);
     const signal = signalOf(overrides.signal);
     const { config, reference } = this.#setting;
     const checked = checkStage(rollout, "rollout", "score", this.#setting.lineage);
@@ -391,12 +398,22 @@ export class PPOTrainer {
   /** Estimates advantages and returns. Pure arithmetic: no model runs. */
   async advantage(scored: Scored, overrides: AdvantageOverrides = {}): Promise<Advantaged> {
     const started = performance.now();
+    checkOptions("advantage", overrides);
     const { config, lineage } = this.#setting;
     const checked = checkStage(scored, "scored", "advantage", lineage);
     const mask = checked.responseMask;
     const columns = mask.shape[1] ?? 0;
     const klCoef = overrides.klCoef ?? checked.klCoef;
     const gamma = overrides.gamma ?? config.gamma;
+    if (
+      overrides.lambda !== undefined &&
+      overrides.gaeLambda !== undefined &&
+      overrides.lambda !== overrides.gaeLambda
+    ) {
+      throw new TrainerError(
+        `advantage: lambda is ${overrides.lambda} and gaeLambda ${overrides.gaeLambda}, and they are the same setting; give one of them`,
+      );
+    }
     const gaeLambda = overrides.lambda ?? overrides.gaeLambda ?? config.lambda;
     const rewards =
       klCoef === checked.klCoef
@@ -501,6 +518,7 @@ export class PPOTrainer {
 
   /** One whole step: rollout, score, advantage, update. */
   async step(prompts?: Prompts, options: Interruptible = {}): Promise<Updated> {
+    checkOptions("step", options);
     const rollout = await this.rollout(prompts, options);
     const scored = await this.score(rollout, options);
     return this.update(await this.advantage(scored), options);
@@ -510,15 +528,11 @@ export class PPOTrainer {
    * Step after step. Leave the loop, interrupt it or call `stop()`, and go on later with another `run`: the trainer
    * stands after the last whole step.
    */
-  async *run({
-    steps = Number.POSITIVE_INFINITY,
-    prompts,
-    signal,
-  }: { readonly steps?: number; readonly prompts?: Prompts } & Interruptible = {}): AsyncGenerator<
-    Updated,
-    void,
-    undefined
-  > {
+  async *run(
+    options: { readonly steps?: number; readonly prompts?: Prompts } & Interruptible = {},
+  ): AsyncGenerator<Updated, void, undefined> {
+    checkOptions("run", options);
+    const { steps = Number.POSITIVE_INFINITY, prompts, signal } = options;
     this.#stopping = false;
     this.#running++;
     this.#changed();
@@ -559,13 +573,10 @@ export class PPOTrainer {
   }
 
   /** Another trainer that begins where this one stands, and shares its parameters until it updates. */
-  fork({
-    config: input = {},
-    reward,
-  }: {
-    readonly config?: PPOConfigInput;
-    readonly reward?: RewardFunction;
-  } = {}): PPOTrainer {
+  fork(options: { readonly config?: PPOConfigInput; readonly reward?: RewardFunction | CausalLM } = {}): PPOTrainer {
+    checkOptions("fork", options);
+    const { config: input = {} } = options;
+    const reward = rewardFunctionOf(options.reward, "fork");
     const config = configure(input, this.config);
     const { small, tensors } = this.#timeline.current;
     this.#timeline.escape(tensors);
@@ -588,7 +599,8 @@ export class PPOTrainer {
    * Writes everything that is needed to go on: the policy and the reference as Hugging Face folders, the optimizer's
    * moments, the configuration and the small state. What the folder held before is replaced in one step at the end.
    */
-  async save(dir: string, { signal: given }: Interruptible = {}): Promise<void> {
+  async save(dir: string, options: Interruptible = {}): Promise<void> {
+    checkOptions("save", options);
     const { config, reference, policy } = this.#setting;
     const { small, tensors } = await this.#timeline.load();
     const { policy: params, m, v } = groupsOf(tensors);
@@ -607,7 +619,7 @@ export class PPOTrainer {
       m,
       v,
     };
-    await writeCheckpoint(dir, checkpoint, signalOf(given));
+    await writeCheckpoint(dir, checkpoint, signalOf(options.signal));
   }
 
   /**
@@ -651,10 +663,11 @@ export class PPOTrainer {
   // ------------------------------------------------------------------------------------------------- the update
 
   async *#train(
-    call: string,
+    call: "update" | "minibatches",
     value: Advantaged,
     overrides: UpdateOverrides,
   ): AsyncGenerator<MinibatchResult, Updated, undefined> {
+    checkOptions(call, overrides);
     const { lineage } = this.#setting;
     const advantaged = checkStage(value, "advantaged", call, lineage);
     const config = overrides.config === undefined ? this.config : configure(overrides.config, this.config);
@@ -835,7 +848,7 @@ export class PPOTrainer {
     if (overrides.scores !== undefined) {
       return checkScores(overrides.scores, rollout.responseLengths, "scores", rollout.responses);
     }
-    const reward = overrides.reward ?? this.#setting.reward;
+    const reward = rewardFunctionOf(overrides.reward, "score") ?? this.#setting.reward;
     if (reward === undefined) {
       throw new TrainerError(
         "score: no reward; pass one: trainer.score(rollout, { reward }) or { scores }, or PPOTrainer.create({ reward })",

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
+import { parseConfig } from "../../src/models/config.js";
+import { loadModel } from "../../src/models/load.js";
+import { createModel } from "../../src/models/model.js";
+import { model as rewardOf } from "../../src/rewards/rewards.js";
 import { PPOTrainer, type PPOTrainerOptions } from "../../src/trainers/ppo.js";
 import type { RewardFunction } from "../../src/trainers/reward.js";
 import type { Advantaged, MinibatchResult } from "../../src/trainers/stages.js";
@@ -98,6 +102,20 @@ describe("the four stages", () => {
       "rewards",
     );
     assert.equal(scored.scores.data[0], (length * (length - 1)) / 2);
+  });
+
+  test("a reward may be a model", async () => {
+    const { files, params } = await loadModel("test/golden/models/llama_reward");
+    const { vocabSize } = parseConfig(files.config, "reward").config;
+    const judge = createModel({ name: "judge", files, params });
+    const trainer = await make({ reward: judge });
+    const queryIds = Array.from({ length: 4 }, (_, row) => [1 + row, 2]);
+    const responseIds = queryIds.map(([first = 0]) => [first + 7, vocabSize - 1]);
+    const scored = await trainer.score(await trainer.rolloutOf({ queryIds, responseIds }));
+    const texts = { prompts: scored.prompts, responses: scored.responses, queryIds, responseIds };
+    const direct = await rewardOf(judge)(texts, { signal: new AbortController().signal });
+    closeTo(scored.scores.data, Array.from(direct, Number), { abs: 1e-6 }, "scores");
+    assert.match(inspect(trainer), /model\(judge\)/);
   });
 
   test("values show themselves as text, colours only where asked for", async () => {
@@ -341,7 +359,7 @@ describe("bad input leaves the trainer as it was, and is named", () => {
     await refused(
       trainer,
       given(async () => ["a", 1, 1, 1]),
-      /gave a for episode 0/,
+      /gave "a" for episode 0/,
     );
     await refused(
       trainer,
@@ -355,6 +373,54 @@ describe("bad input leaves the trainer as it was, and is named", () => {
     const none = await PPOTrainer.create({ policy: await tinyPolicy(), config });
     await refused(none, async () => none.score(await none.rollout(prompts)), /score: no reward; pass one/);
     await refused(none, () => none.rollout(), /rollout: no prompts; pass some/);
+  });
+
+  test("options that a call does not have, or of the wrong kind", async () => {
+    const trainer = await make();
+    const rollout = await trainer.rollout();
+    const scored = await trainer.score(rollout);
+    const advantaged = await trainer.advantage(scored);
+    const options = (value: unknown) => value as object;
+    for (const [call, message] of [
+      [
+        () => trainer.score(rollout, options({ rewrd: evenTokens })),
+        /score: unknown option "rewrd"\. Did you mean "reward"\?/,
+      ],
+      [() => trainer.score(rollout, options(evenTokens)), /score: its options are a function; expected an object/],
+      [() => trainer.score(rollout, { klCoef: Number.NaN }), /score: klCoef is NaN; expected a finite number/],
+      [() => trainer.score(rollout, options({ klCoef: "0.1" })), /score: klCoef is "0\.1"; expected a finite number/],
+      [() => trainer.score(rollout, options({ klPenalty: "k3" })), /score: klPenalty is "k3"; expected "kl", "abs"/],
+      [() => trainer.score(rollout, options({ reward: "vader" })), /reward is "vader"; expected a function/],
+      [() => trainer.score(rollout, options({ signal: 3 })), /signal is 3; expected an AbortSignal/],
+      [() => trainer.advantage(scored, { gamma: 2 }), /advantage: gamma is 2; expected a number from 0 to 1/],
+      [() => trainer.advantage(scored, { lambda: Number.NaN }), /advantage: lambda is NaN/],
+      [() => trainer.advantage(scored, options({ kl_coef: 0 })), /unknown option "kl_coef"\. Did you mean "klCoef"\?/],
+      [() => trainer.advantage(scored, { lambda: 0.5, gaeLambda: 0.9 }), /lambda is 0\.5 and gaeLambda 0\.9.*give one/],
+      [
+        () => trainer.update(advantaged, options({ dryrun: true })),
+        /unknown option "dryrun"\. Did you mean "dryRun"\?/,
+      ],
+      [() => trainer.update(advantaged, options({ dryRun: "yes" })), /dryRun is "yes"; expected true or false/],
+      [() => trainer.run({ steps: -1 }).next(), /run: steps is -1; expected a whole number of steps/],
+      [async () => trainer.fork(options({ learningRate: 1 })), /fork: unknown option "learningRate"/],
+      [() => trainer.save(options([]) as unknown as string), /save: the folder is \[\]; expected its path/],
+      [() => trainer.save("package.json"), /cannot be saved in .*package\.json: EEXIST.*a folder you may write to/],
+    ] as const) {
+      await refused(trainer, call, message);
+    }
+  });
+
+  test("a trainer made of something else", async () => {
+    const policy = await tinyPolicy();
+    const made = (options: unknown) => () => PPOTrainer.create(options as PPOTrainerOptions);
+    await assert.rejects(made(undefined), /PPOTrainer\.create: its options are undefined; expected an object/);
+    await assert.rejects(made({ policy: "tiny-reviews" }), /policy: it is "tiny-reviews"; expected .*await loadModel/);
+    await assert.rejects(made({ policy: tinyPolicy() }), /policy: it is a promise; expected .*await loadModel/);
+    await assert.rejects(made({ policy, rewards: evenTokens }), /unknown option "rewards"\. Did you mean "reward"\?/);
+    await assert.rejects(made({ policy, reward: "vader" }), /reward is "vader"; expected a function such as/);
+    await assert.rejects(made({ policy, reward: policy }), /reward is a language model, which gives no scores/);
+    await assert.rejects(made({ policy, config: 3 }), /config: 3 is no configuration; expected an object/);
+    await assert.rejects(made({ policy, config: null }), /config: null is no configuration/);
   });
 
   test("prompts that are empty, too long or no texts", async () => {

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, describe, test } from "node:test";
+
+const folder = mkdtempSync(join(tmpdir(), "cli-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const cli = resolve("dist/app/cli.js");
+
+/** Runs the command line in an empty folder. */
+function policyscope(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return new Promise((done, failed) => {
+    const child = spawn(process.execPath, [cli, ...args], {
+      cwd: folder,
+      env: { ...process.env, POLICYSCOPE_HOME: join(folder, "home"), NO_COLOR: "1" },
+    });
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (chunk) => {
+      out += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      err += chunk;
+    });
+    child.on("error", failed);
+    child.on("close", (code) => done({ code, out, err }));
+  });
+}
+
+async function refused(message: RegExp, ...args: string[]): Promise<void> {
+  const { code, err } = await policyscope(...args);
+  assert.equal(code, 1, `${args.join(" ")}: ${err}`);
+  assert.match(err, message);
+  assert.doesNotMatch(err, /\n\s+at /, "no stack");
+}
+
+function write(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return name;
+}
+
+function notebook(name: string, ...cells: readonly { source: string; tags?: readonly string[] }[]): string {
+  const book = {
+    cells: cells.map(({ source, tags = [] }, i) => ({
+      cell_type: "code",
+      id: `cell-${i}`,
+      execution_count: null,
+      metadata: { tags },
+      outputs: [],
+      source,
+    })),
+    metadata: {},
+    nbformat: 4,
+    nbformat_minor: 5,
+  };
+  return write(name, JSON.stringify(book));
+}
+
+test("help lists the commands; what is no command is said", async () => {
+  const { code, out } = await policyscope("--help");
+  assert.equal(code, 0);
+  for (const name of ["install", "uninstall", "lab", "run", "train", "pull", "doctor"]) {
+    assert.match(out, new RegExp(`^ +${name} `, "m"));
+  }
+  await refused(/unknown command 'trian'.*Did you mean train/s, "trian");
+  await refused(/missing required argument 'notebook'/, "run");
+});
+
+describe("run", () => {
+  test("runs cells with parameters, and writes a notebook and a page", async () => {
+    const file = notebook(
+      "ok.ipynb",
+      { source: "let steps = 1; let word = 'none';", tags: ["parameters"] },
+      { source: "console.log('steps are ' + (steps + 1) + ' of ' + word)" },
+    );
+    const { code, err } = await policyscope(
+      ...["run", file, "-p", "steps=41", "-p", "word=film"],
+      ...["--output", "out/done.ipynb", "--output", "out/done.html"],
+    );
+    assert.equal(code, 0, err);
+    assert.match(err, /cell 3 of 3/);
+    const done = readFileSync(join(folder, "out/done.ipynb"), "utf8");
+    assert.match(done, /steps are 42 of film/);
+    assert.match(done, /injected-parameters/);
+    assert.match(readFileSync(join(folder, "out/done.html"), "utf8"), /<!doctype html>[\s\S]*steps are 42 of film/i);
+    assert.doesNotMatch(readFileSync(join(folder, file), "utf8"), /injected/, "the notebook itself stays");
+  });
+
+  test("a cell that fails ends it with its message, and what ran is written", async () => {
+    const file = notebook("fails.ipynb", { source: "1 + 1" }, { source: "throw new Error('the soup is cold')" });
+    const { code, err } = await policyscope("run", file, "--output", "fails-out.ipynb");
+    assert.equal(code, 1);
+    assert.match(err, /cell 2 of .*fails\.ipynb failed:[\s\S]*the soup is cold/);
+    assert.match(readFileSync(join(folder, "fails-out.ipynb"), "utf8"), /the soup is cold/);
+  });
+
+  test("what cannot be run is named", async () => {
+    const file = notebook("fine.ipynb", { source: "1" });
+    await refused(/there is no notebook .*nowhere\.ipynb; name a file/, "run", "nowhere.ipynb");
+    await refused(/cannot be read as a notebook/, "run", write("broken.ipynb", "{"));
+    await refused(/is not a notebook of nbformat 4/, "run", write("other.ipynb", "{}"));
+    await refused(/-p steps: expected name=value/, "run", file, "-p", "steps");
+    await refused(/--output page\.pdf: expected a file that ends in \.ipynb or \.html/, "run", file, "-o", "page.pdf");
+  });
+});
+
+describe("train", () => {
+  const lines = (...more: string[]): string =>
+    ["model: tiny-reviews", "dataset: tiny-reviews/prompts", ...more, ""].join("\n");
+  const tiny = ["batch_size: 2", "max_new_tokens: 4", "ppo_epochs: 1", "init_kl_coef: 0.1"];
+
+  test("steps, then goes on with what the file says by then", async () => {
+    const metrics = () =>
+      readFileSync(join(folder, "first/metrics.jsonl"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, number>);
+    const more = ["steps: 2", "output_dir: first", "resume: true", ...tiny];
+    const started = await policyscope("train", write("first.yaml", lines(...more)));
+    assert.equal(started.code, 0, started.err);
+    assert.match(started.err, /nothing to go on from/);
+    assert.deepEqual(
+      metrics().map(({ step }) => step),
+      [0, 1],
+    );
+    assert.equal(metrics()[0]?.["objective/kl_coef"], 0.1);
+    const resumed = await policyscope(
+      "train",
+      write("first.yaml", lines("learning_rate: 0.002", ...more).replace("steps: 2", "steps: 1")),
+    );
+    assert.equal(resumed.code, 0, resumed.err);
+    assert.match(resumed.err, /going on after step 1/);
+    assert.deepEqual(
+      metrics().map((line) => [line.step, line["ppo/learning_rate"]]),
+      [
+        [0, 1.41e-5],
+        [1, 1.41e-5],
+        [2, 0.002],
+      ],
+    );
+    assert.ok(existsSync(join(folder, "first/checkpoint/trainer.json")));
+  });
+
+  test("a file that will not do is named, and nothing is written", async () => {
+    await refused(/there is no file .*nowhere\.yaml/, "train", "nowhere.yaml");
+    await refused(/bad\.yaml is not YAML or JSON/, "train", write("bad.yaml", "a: [1"));
+    await refused(/list\.yaml: expected lines of "key: value"/, "train", write("list.yaml", "- 1"));
+    await refused(/names no model: add a line/, "train", write("none.yaml", "steps: 1"));
+    const key = write("key.yaml", lines("learning_rat: 1", "output_dir: never"));
+    await refused(/key\.yaml: config\.learning_rat: unknown key\. Did you mean "learning_?[rR]ate"/, "train", key);
+    const typo = write("typo.yaml", lines("stpes: 1", "output_dir: never"));
+    await refused(/typo\.yaml: unknown key "stpes"\. Did you mean "steps"/, "train", typo);
+    await refused(/steps: 0 will not do/, "train", write("zero.yaml", lines("steps: 0", "output_dir: never")));
+    assert.ok(!existsSync(join(folder, "never")));
+  });
+});
+
+test("pull lists what there is, and knows what there is not", async () => {
+  const { code, out } = await policyscope("pull");
+  assert.equal(code, 0);
+  assert.match(out, /smollm2-135m +model .*MB\n.*movie-snippets +dataset .*MB/);
+  await refused(/Nothing named "smolm" can be pulled\. There are: smollm2-135m/, "pull", "smolm");
+});
+
+test("doctor says what works", async () => {
+  const { out } = await policyscope("doctor");
+  assert.match(out, /✓.* native engine +\S+ computes/);
+  assert.match(out, /home folder +/);
+});
+
+test("install and uninstall below a prefix leave nothing behind", async () => {
+  const spec = join(folder, "prefix/share/jupyter/kernels/policyscope/kernel.json");
+  const installed = await policyscope("install", "--prefix", "prefix");
+  assert.equal(installed.code, 0, installed.err);
+  const { argv } = JSON.parse(readFileSync(spec, "utf8")) as { argv: string[] };
+  assert.ok(existsSync(argv[1] ?? ""));
+  const removed = await policyscope("uninstall", "--prefix", "prefix");
+  assert.equal(removed.code, 0, removed.err);
+  assert.ok(!existsSync(spec));
+  await refused(/no kernel is registered in .*prefix/, "uninstall", "--prefix", "prefix");
+  await refused(/cannot be used with option/, "install", "--user", "--prefix", "prefix");
+});
