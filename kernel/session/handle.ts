@@ -4,6 +4,7 @@
  * Scripts, for the debugger. Every cell is one classic script in U's main context, named `Cell In[<execution count>]`
  * (a re-run or silent cell that reuses a count gets a suffix: `Cell In[3]#2`). `Session.onCell` tells P each script's name,
  * the source the user wrote and, where rewriting moved anything, the source map (v3, one source) from the script back to it.
+ * What the kernel puts before the user's first column is compensated by a column offset, so V8 reports user columns on line 1, too.
  * Names, lines and columns in tracebacks are always those of the user's source. Local `.ts` modules run under their
  * `file://` URL (with `?v=N` after the N-th reload) and carry inline source maps.
  */
