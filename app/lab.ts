@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { installKernelspec } from "../kernel/install.js";
@@ -31,6 +31,7 @@ export async function lab({
   const env = await ensureJupyter({ purpose: "lab", say });
   const folders = privateFolders(env);
   const notebook = resolve(target ?? tutorialsHere());
+  if (target === undefined) trust(env, folders, dirname(notebook));
   const folder = notebook.endsWith(".ipynb") ? dirname(notebook) : notebook;
   const path = notebook.endsWith(".ipynb") ? `lab/tree/${encodeURIComponent(basename(notebook))}` : "lab";
   say(`opening JupyterLab on ${notebook} (Ctrl-C twice ends it)`);
@@ -115,6 +116,16 @@ function tutorialsHere(): string {
     if (!existsSync(join(mine, file))) cpSync(join(shipped, file), join(mine, file), { recursive: true });
   }
   return join(mine, FIRST_TUTORIAL);
+}
+
+/** Lets JupyterLab show the saved outputs of our own tutorials as they are; anybody else's notebook stays untrusted. */
+function trust(env: JupyterEnv, folders: Record<string, string>, folder: string): void {
+  const tutorials = readdirSync(folder).filter((file) => file.endsWith(".ipynb"));
+  spawnSync(env.program("jupyter-trust"), tutorials, {
+    cwd: folder,
+    env: { ...process.env, ...folders },
+    stdio: "ignore",
+  });
 }
 
 function writeSetting(settings: string, plugin: string, value: Record<string, unknown>): void {
