@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, sep } from "node:path";
 import type { DebugProtocol } from "@vscode/debugprotocol";
@@ -257,7 +257,8 @@ export class DebugAdapter {
 
   #dumpCell(code: string): { sourcePath: string } {
     const sourcePath = this.#cellPath(code);
-    mkdirSync(dirname(sourcePath), { recursive: true, mode: 0o700 });
+    if (mkdirSync(dirname(sourcePath), { recursive: true, mode: 0o700 }) !== undefined)
+      process.once("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
     writeFileSync(sourcePath, code, { mode: 0o600 });
     return { sourcePath };
   }
