@@ -28,6 +28,13 @@ const known = {
     engine: anything,
     history: anything,
   },
+  "PPOTrainer.resume": {
+    reward: anything,
+    prompts: anything,
+    config: anything,
+    engine: anything,
+    history: anything,
+  },
   rollout: { signal },
   rolloutOf: { signal },
   score: {

@@ -627,6 +627,7 @@ export class PPOTrainer {
    * @throws Error naming what is missing or damaged.
    */
   static async resume(dir: string, options: Omit<PPOTrainerOptions, "policy" | "reference"> = {}): Promise<PPOTrainer> {
+    checkOptions("PPOTrainer.resume", options);
     const { config: saved, state, history, policy, reference, m, v } = await readCheckpoint(dir);
     const config = configure(options.config, saved);
     const fresh = await PPOTrainer.create({

@@ -17,7 +17,7 @@ export function promptTexts(prompts: Prompts): readonly string[] {
     const text = typeof row === "object" && row !== null && "prompt" in row ? row.prompt : row;
     if (typeof text !== "string") {
       throw new TrainerError(
-        `prompt ${i} is ${JSON.stringify(row)?.slice(0, 80)}; expected a text, or a row with one in "prompt"`,
+        `prompt ${i} is ${JSON.stringify(row)?.slice(0, 80)}; expected a text, or a row with one in "prompt"${Array.isArray(row) ? "; token ids with their responses go to trainer.rolloutOf({ queryIds, responseIds })" : ""}`,
       );
     }
     if (text === "") throw new TrainerError(`prompt ${i} is empty; the policy needs at least one token to go on from`);

@@ -419,6 +419,12 @@ describe("bad input leaves the trainer as it was, and is named", () => {
     await assert.rejects(made({ policy, rewards: evenTokens }), /unknown option "rewards"\. Did you mean "reward"\?/);
     await assert.rejects(made({ policy, reward: "vader" }), /reward is "vader"; expected a function such as/);
     await assert.rejects(made({ policy, reward: policy }), /reward is a language model, which gives no scores/);
+    const resumed = (options: unknown) => () => PPOTrainer.resume("nowhere", options as object);
+    await assert.rejects(resumed({ policy }), /PPOTrainer\.resume: unknown option "policy"/);
+    await assert.rejects(
+      resumed({ confg: {} }),
+      /PPOTrainer\.resume: unknown option "confg"\. Did you mean "config"\?/,
+    );
     await assert.rejects(made({ policy, config: 3 }), /config: 3 is no configuration; expected an object/);
     await assert.rejects(made({ policy, config: null }), /config: null is no configuration/);
   });
@@ -429,6 +435,11 @@ describe("bad input leaves the trainer as it was, and is named", () => {
     await refused(trainer, () => trainer.rollout([]), /prompts: there are none/);
     await refused(trainer, () => trainer.rollout("The film"), /not one text; put it in brackets/);
     await refused(trainer, () => trainer.rollout([7 as unknown as string]), /prompt 0 is 7; expected a text/);
+    await refused(
+      trainer,
+      () => trainer.rollout([[1, 2] as unknown as string]),
+      /prompt 0 is \[1,2\].*trainer\.rolloutOf/,
+    );
     const long = Array(80).fill("film").join(" ");
     await refused(
       trainer,
