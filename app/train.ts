@@ -4,8 +4,9 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { loadDataset } from "../src/data/loadDataset.js";
 import { loadModel } from "../src/models/load.js";
+import { nearest } from "../src/nearest.js";
 import * as rewards from "../src/rewards/rewards.js";
-import { ConfigError, configure, isConfigKey, nearest } from "../src/trainers/configure.js";
+import { ConfigError, configure, isConfigKey } from "../src/trainers/configure.js";
 import { PPOTrainer } from "../src/trainers/ppo.js";
 
 /** What a training file says besides the trainer's own configuration; every other key goes to the trainer. */

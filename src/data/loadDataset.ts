@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { embeddedModels, type LoadOptions } from "../models/load.js";
-import { nearest } from "../models/nearest.js";
 import { findPullable, pull, pulledFile } from "../models/pull.js";
+import { nearest } from "../nearest.js";
 import { parseCsv } from "./csv.js";
 import { type Dataset, dataset } from "./dataset.js";
 

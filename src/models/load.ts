@@ -3,13 +3,13 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { nearest } from "../nearest.js";
 import { bodyPrefix, type ModelConfig, type ModelKind, parameterShapes, valueHeadShapes } from "../nn/config.js";
 import type { Tensor } from "../tensor.js";
 import { parseConfig, read } from "./config.js";
 import { openGguf } from "./gguf.js";
 import { describeGguf, readGgufParams } from "./ggufModel.js";
 import { type CausalLM, createModel, type ModelFiles } from "./model.js";
-import { nearest } from "./nearest.js";
 import { type Pullable, type PullProgress, pull, pullables, pulledFile } from "./pull.js";
 import { readSafetensors, readSafetensorsHeader } from "./safetensors.js";
 

@@ -7,8 +7,8 @@ import { resolve as absolute, basename, join } from "node:path";
 import { pipeline } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
+import { nearest } from "../nearest.js";
 import { cacheFolder } from "./cache.js";
-import { nearest } from "./nearest.js";
 import { downloadSourcePackage, type SourcePackage } from "./sourcePackage.js";
 import { readTar } from "./tar.js";
 

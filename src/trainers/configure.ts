@@ -3,6 +3,7 @@
  * accepted, unknown ones answered with the nearest known, values checked, defaults filled in from the dialect.
  */
 import { z } from "zod";
+import { nearest } from "../nearest.js";
 import type { PPOConfig } from "./config.js";
 
 /** A configuration as a user writes it: any part of {@link PPOConfig}, also under the names of TRL and LLaMA-Factory. */
@@ -133,38 +134,6 @@ const names: ReadonlyMap<string, keyof PPOConfig> = new Map([
 
 /** Whether a configuration may have a key, under this or another name. */
 export const isConfigKey = (key: string): boolean => names.has(key);
-
-/** Number of single-character edits between two words, two neighbours that changed places being one edit. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      const swap = swapped ? (before[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change, swap));
-    }
-    before = row;
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-/** The known word nearest to an unknown one, or undefined when none is near. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
-  const plain = (text: string): string => text.toLowerCase().replaceAll("_", "");
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 2));
-  for (const candidate of known) {
-    const distance = editDistance(plain(word), plain(candidate));
-    if (distance >= least) continue;
-    least = distance;
-    best = candidate;
-  }
-  return best;
-}
 
 /** What is wrong with a configuration; `key` names where. */
 export class ConfigError extends Error {

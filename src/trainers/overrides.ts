@@ -1,8 +1,8 @@
 /** What a trainer's calls are given besides their values, checked before anything else is done with it. */
 import { z } from "zod";
 import type { CausalLM } from "../models/model.js";
+import { nearest } from "../nearest.js";
 import { rewardModel } from "../rewards/rewardModel.js";
-import { nearest } from "./configure.js";
 import { TrainerError } from "./errors.js";
 import type { RewardFunction } from "./reward.js";
 

@@ -1,7 +1,7 @@
 import { showable } from "../display.js";
 import { fingerprint, fingerprintText } from "../fingerprint.js";
+import { nearest } from "../nearest.js";
 import { type Tensor, tensor } from "../tensor.js";
-import { nearest } from "./configure.js";
 import { TrainerError } from "./errors.js";
 import type { Advantaged, PPOConfig, PPOStage, Rollout, Scored, StageValue } from "./stages.js";
 import { stageText } from "./stageText.js";

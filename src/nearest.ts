@@ -1,12 +1,16 @@
-/** The candidate that a mistyped word most likely meant, or undefined if none is near (Damerau-Levenshtein, at most a third of the letters). */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+/**
+ * The candidate that a mistyped word most likely meant, or undefined if none is near: Damerau-Levenshtein distance of at
+ * most a third of the letters, case and underscores aside, or a beginning of it.
+ */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replaceAll("_", "");
+  const typed = plain(word);
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    const near =
-      distance <= Math.max(2, Math.ceil(candidate.length / 3)) ||
-      candidate.toLowerCase().startsWith(word.toLowerCase());
+    const known = plain(candidate);
+    const distance = editDistance(typed, known);
+    const near = distance <= Math.max(2, Math.ceil(known.length / 3)) || (typed !== "" && known.startsWith(typed));
     if (near && distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
