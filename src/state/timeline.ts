@@ -20,7 +20,8 @@ export interface Snapshot<S> {
 /** How tensors are written to and read from a file when memory runs short. */
 export interface SpillFormat {
   write(file: string, tensors: ReadonlyMap<string, Tensor<"float32">>): Promise<void>;
-  read(file: string): Promise<ReadonlyMap<string, Tensor<"float32">>>;
+  /** @param allocate where arrays come from; what is in them is written over */
+  read(file: string, allocate?: (length: number) => Float32Array): Promise<ReadonlyMap<string, Tensor<"float32">>>;
 }
 
 /** Where the tensors of an earlier state are: `dropped` means that the state can be read about but not gone back to. */
@@ -30,12 +31,12 @@ export type Held = "memory" | "disk" | "dropped";
 export interface TimelineOptions {
   /**
    * Bytes of other tensors than the current ones kept in memory: earlier states, and the one that an update works on. A
-   * state larger than this is updated in place, if it can go to disk first. Default 2 GiB.
+   * state larger than this is updated in place, if it can go to disk first. Default 1 GiB.
    */
   readonly memoryBytes?: number;
   /**
-   * Bytes of earlier tensors kept on disk beyond that. A state larger than a sixteenth of it is dropped instead, because
-   * writing it takes long. Default 4 GiB; 0 writes nothing.
+   * Bytes of earlier tensors kept on disk beyond that. A state larger than half of it is not updated in place, and one
+   * larger than a sixteenth that is still in memory is dropped instead, because writing it takes long. Default 4 GiB; 0 writes nothing.
    */
   readonly diskBytes?: number;
   readonly format?: SpillFormat;
@@ -50,6 +51,8 @@ process.once("exit", () => {
 interface Entry {
   tensors: TensorGroups | undefined;
   file: { readonly path: string; readonly bytes: number } | undefined;
+  /** Ends, without throwing, when the file that is being written is. */
+  writing?: Promise<void> | undefined;
   /** From the entry before to this one, and back. */
   readonly forward: readonly Patch[];
   readonly backward: readonly Patch[];
@@ -81,6 +84,8 @@ export class Timeline<S extends object> {
   readonly #entries: Entry[];
   /** Arrays that somebody outside holds: never recycled. */
   readonly #escaped = new WeakSet<Float32Array>();
+  /** How many work on tensors. */
+  readonly #workers = new WeakMap<TensorGroups, number>();
   #position = 0;
   #version = 0;
   #small: S;
@@ -91,7 +96,7 @@ export class Timeline<S extends object> {
   constructor(small: S, tensors: TensorGroups, options: TimelineOptions = {}) {
     this.#small = freeze(small, true);
     this.#entries = [{ tensors, file: undefined, forward: [], backward: [] }];
-    this.#memoryBytes = options.memoryBytes ?? 2 * gib;
+    this.#memoryBytes = options.memoryBytes ?? gib;
     this.#diskBytes = options.diskBytes ?? 4 * gib;
     this.#format = options.format;
     this.escape(tensors);
@@ -170,7 +175,7 @@ export class Timeline<S extends object> {
           `the parameters of state ${position} are no longer kept (of ${this.#entries.length} states: ${this.held.join(", ")}); give the trainer a larger history: { memoryBytes, diskBytes }`,
         );
       }
-      entry.tensors = ungroup(await this.#spillFormat().read(entry.file.path));
+      entry.tensors = await this.#read(entry.file.path);
     }
     this.#small = this.#walk(this.#position, position);
     this.#position = position;
@@ -182,9 +187,26 @@ export class Timeline<S extends object> {
   async load(): Promise<Snapshot<S>> {
     const entry = this.#entryAt(this.#position);
     if (entry.tensors === undefined && entry.file !== undefined) {
-      entry.tensors = ungroup(await this.#spillFormat().read(entry.file.path));
+      entry.tensors = await this.#read(entry.file.path);
     }
     return this.current;
+  }
+
+  /**
+   * Says that the current tensors are worked on, and {@link lend} will be called: what it has to write begins to be
+   * written, while the tensors can still be read. Nothing is lent while two work on the same tensors.
+   * @returns to be called when the work is over
+   */
+  prepareToLend(): () => void {
+    const entry = this.#entryAt(this.#position);
+    const { tensors } = this.current;
+    this.#workers.set(tensors, (this.#workers.get(tensors) ?? 0) + 1);
+    if (this.#lendable(entry) !== undefined) void this.#write(entry, this.#diskBytes / 2);
+    let over = false;
+    return () => {
+      if (!over) this.#workers.set(tensors, (this.#workers.get(tensors) ?? 1) - 1);
+      over = true;
+    };
   }
 
   /**
@@ -201,11 +223,14 @@ export class Timeline<S extends object> {
       await this.trim(bytes);
       return undefined;
     }
-    await this.#write(entry);
-    if (entry.file === undefined || entry.tensors !== tensors) return undefined;
-    entry.tensors = undefined;
-    const used = this.#arraysInUse();
-    return new Set([...arraysOf(tensors)].filter((array) => !used.has(array) && !this.#escaped.has(array)));
+    if (this.#lendable(entry) === undefined) return undefined;
+    await this.#write(entry, this.#diskBytes / 2);
+    // Somebody may have taken the tensors, or moved, meanwhile.
+    if (entry.file === undefined || entry.tensors !== tensors || this.#entries[this.#position] !== entry)
+      return undefined;
+    const lent = this.#lendable(entry);
+    if (lent !== undefined) entry.tensors = undefined;
+    return lent;
   }
 
   /** Brings earlier states within the budgets: the oldest go to disk, or are dropped. Called after a commit. */
@@ -230,9 +255,11 @@ export class Timeline<S extends object> {
 
   /** Deletes what was spilled and lets go of recycled memory. */
   async dispose(): Promise<void> {
+    await Promise.all(this.#entries.map(({ writing }) => writing));
     const folder = await this.#folder;
     this.#folder = undefined;
     this.pool.clear();
+    for (const entry of this.#entries) entry.file = undefined;
     if (folder === undefined) return;
     leftBehind.delete(folder);
     await rm(folder, { recursive: true, force: true });
@@ -256,30 +283,53 @@ export class Timeline<S extends object> {
   async #spill(entry: Entry, kept: ReadonlySet<Float32Array>): Promise<void> {
     const { tensors } = entry;
     if (tensors === undefined) return;
-    await this.#write(entry);
+    await this.#write(entry, this.#diskBytes / 16);
     // The trainer may have moved while the file was written.
     if (this.#entries[this.#position] === entry) return;
     entry.tensors = undefined;
     this.#recycle(tensors, kept);
   }
 
-  /** Writes an entry's tensors to a file, if there is room for it; an entry that could not be written has none. */
-  async #write(entry: Entry): Promise<void> {
+  /** Arrays of an entry too large to be held twice that nobody else holds; undefined if there are none. */
+  #lendable(entry: Entry): ReadonlySet<Float32Array> | undefined {
+    const { tensors } = entry;
+    if (tensors === undefined || bytesOf(tensors, new Set()) <= this.#memoryBytes) return undefined;
+    if ((this.#workers.get(tensors) ?? 0) > 1) return undefined;
+    const used = this.#arraysInUse(entry);
+    const arrays = [...arraysOf(tensors)].filter((array) => !used.has(array) && !this.#escaped.has(array));
+    return arrays.length === 0 ? undefined : new Set(arrays);
+  }
+
+  /** Writes an entry's tensors to a file, if it is within `most` bytes; an entry that could not be written has none. */
+  #write(entry: Entry, most: number): Promise<void> {
+    entry.writing ??= this.#writeFile(entry, most).finally(() => {
+      entry.writing = undefined;
+    });
+    return entry.writing;
+  }
+
+  async #writeFile(entry: Entry, most: number): Promise<void> {
     const { tensors } = entry;
     if (tensors === undefined || entry.file !== undefined || this.#format === undefined) return;
     const bytes = bytesOf(tensors, new Set());
-    if (bytes > this.#diskBytes / 16) return;
-    this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-")).then((folder) => {
-      leftBehind.add(folder);
-      return folder;
-    });
-    const path = join(await this.#folder, `${this.#files++}.tensors`);
+    if (bytes > most) return;
+    let path: string | undefined;
     try {
+      this.#folder ??= mkdtemp(join(tmpdir(), "policyscope-history-")).then((folder) => {
+        leftBehind.add(folder);
+        return folder;
+      });
+      path = join(await this.#folder, `${this.#files++}.tensors`);
       await this.#format.write(path, regroup(tensors));
-      entry.file = { path, bytes };
+      if (this.#entries.includes(entry)) entry.file = { path, bytes };
+      else await rm(path, { force: true });
     } catch {
-      await rm(path, { force: true });
+      if (path !== undefined) await rm(path, { force: true });
     }
+  }
+
+  async #read(path: string): Promise<TensorGroups> {
+    return ungroup(await this.#spillFormat().read(path, (length) => this.pool.take(length)));
   }
 
   #forget(entry: Entry): void {
@@ -297,10 +347,10 @@ export class Timeline<S extends object> {
     }
   }
 
-  #arraysInUse(): Set<Float32Array> {
+  #arraysInUse(except?: Entry): Set<Float32Array> {
     const used = new Set<Float32Array>();
-    for (const { tensors } of this.#entries)
-      if (tensors !== undefined) for (const array of arraysOf(tensors)) used.add(array);
+    for (const entry of this.#entries)
+      if (entry !== except && entry.tensors !== undefined) for (const array of arraysOf(entry.tensors)) used.add(array);
     return used;
   }
 

@@ -19,6 +19,7 @@ export class WorkingState {
   /** The arrays of the state that the update began with. */
   readonly #base: ReadonlySet<Float32Array>;
   readonly #timeline: Timeline<object>;
+  readonly #over: () => void;
 
   constructor(tensors: { policy: Params; m: Params; v: Params }, optimizerSteps: number, timeline: Timeline<object>) {
     this.params = tensors.policy;
@@ -26,6 +27,7 @@ export class WorkingState {
     this.#timeline = timeline;
     this.allocate = (length) => timeline.pool.take(length);
     this.#base = new Set(this.#arrays());
+    this.#over = timeline.prepareToLend();
   }
 
   get optimizerSteps(): number {
@@ -57,6 +59,7 @@ export class WorkingState {
 
   /** Gives the arrays back if they were not kept. */
   release(): void {
+    this.#over();
     if (this.#own === undefined || this.#kept) return;
     for (const array of this.#own) this.#timeline.pool.give(array);
     this.#own = undefined;

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { rawFiles } from "../../src/state/rawFile.js";
 import { type SpillFormat, type TensorGroups, Timeline } from "../../src/state/timeline.js";
@@ -114,4 +117,54 @@ test("a state too large to be held twice is lent: written to disk, and back what
   const small = new Timeline<Small>({ step: 0, losses: [] }, groups(0));
   assert.equal(await small.lend(), undefined);
   await timeline.dispose();
+});
+
+test("what is lent begins to be written when the work begins, and can be read until then", async () => {
+  const timeline = new Timeline<Small>({ step: 0, losses: [] }, groups(0), { memoryBytes: 8, format: rawFiles() });
+  timeline.prepareToLend()();
+  assert.equal(await timeline.lend(), undefined, "what came from outside is nobody's to write over");
+  assert.deepEqual(timeline.held, ["memory"]);
+  commit(timeline, 1);
+  const over = timeline.prepareToLend();
+  const { data } = timeline.current.tensors.policy?.get("w") ?? { data: new Float32Array() };
+  const second = timeline.prepareToLend();
+  assert.equal(await timeline.lend(), undefined, "two work on the same tensors");
+  second();
+  assert.deepEqual(await timeline.lend(), new Set([data]));
+  data.fill(99);
+  over();
+  timeline.pool.give(data);
+  assert.equal((await timeline.load()).tensors.policy?.get("w")?.data, data, "read back into memory that is free");
+  assert.equal(weight(timeline.current.tensors), 1);
+  timeline.prepareToLend();
+  commit(timeline, 2);
+  await timeline.goto(0);
+  timeline.prepareToLend();
+  commit(timeline, 5);
+  await timeline.dispose();
+  await assert.rejects(timeline.goto(9), /no state 9/);
+});
+
+test("files of more than one chunk come back as they were, whatever their length", async () => {
+  const files = rawFiles();
+  const folder = await mkdtemp(join(tmpdir(), "policyscope-test-"));
+  try {
+    const lengths = [5, 0, 4 * 2 ** 20, 4 * 2 ** 20 + 3, 1000];
+    const tensors = new Map(
+      lengths.map((length, i) => [
+        `t${i}`,
+        float32(
+          [length],
+          Float32Array.from({ length }, (_, j) => i + j * 0.5),
+        ),
+      ]),
+    );
+    await files.write(join(folder, "a"), tensors);
+    assert.deepEqual(await files.read(join(folder, "a")), tensors);
+    await files.write(join(folder, "none"), new Map());
+    assert.equal((await files.read(join(folder, "none"))).size, 0);
+    await assert.rejects(files.write(join(folder, "missing", "a"), tensors), /ENOENT/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

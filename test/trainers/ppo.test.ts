@@ -268,6 +268,15 @@ describe("time", () => {
     for (let i = 0; i < 3; i++) await walk.next();
     await large.score(await large.rollout());
     assert.deepEqual(standing(large), standing(plain), "an update left in the middle, and one that stands still");
+    const first = large.minibatches(advantaged);
+    await first.next();
+    await large.update(advantaged, { dryRun: true });
+    let next = await first.next();
+    while (!next.done) next = await first.next();
+    await plain.update(await untilAdvantage(plain));
+    assert.deepEqual(standing(large), standing(plain), "two updates on the same parameters");
+    await large.undo();
+    await plain.undo();
     await large.undo();
     await plain.undo();
     await large.step();
