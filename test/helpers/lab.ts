@@ -151,7 +151,7 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
       });
       const page = await context.newPage();
       const errors: string[] = [];
-      page.on("pageerror", (error) => errors.push(String(error)));
+      page.on("pageerror", (error) => errors.push(error.stack ?? String(error)));
       await page.goto(`${base}lab/tree/${name}?token=${token}&reset`);
       await (kernel ? kernelReady(page) : notebookReady(page));
       return { page, errors };
