@@ -84,8 +84,8 @@ export class Timeline<S extends object> {
   readonly #entries: Entry[];
   /** Arrays that somebody outside holds: never recycled. */
   readonly #escaped = new WeakSet<Float32Array>();
-  /** How many work on tensors. */
-  readonly #workers = new WeakMap<TensorGroups, number>();
+  /** How many use tensors. */
+  readonly #users = new WeakMap<TensorGroups, number>();
   #position = 0;
   #version = 0;
   #small: S;
@@ -193,20 +193,28 @@ export class Timeline<S extends object> {
   }
 
   /**
-   * Says that the current tensors are worked on, and {@link lend} will be called: what it has to write begins to be
-   * written, while the tensors can still be read. Nothing is lent while two work on the same tensors.
-   * @returns to be called when the work is over
+   * Says that somebody uses the current tensors for a while: they are lent to nobody else.
+   * @returns to be called when the use is over
    */
-  prepareToLend(): () => void {
-    const entry = this.#entryAt(this.#position);
+  hold(): () => void {
     const { tensors } = this.current;
-    this.#workers.set(tensors, (this.#workers.get(tensors) ?? 0) + 1);
-    if (this.#lendable(entry) !== undefined) void this.#write(entry, this.#diskBytes / 2);
+    this.#users.set(tensors, (this.#users.get(tensors) ?? 0) + 1);
     let over = false;
     return () => {
-      if (!over) this.#workers.set(tensors, (this.#workers.get(tensors) ?? 1) - 1);
+      if (!over) this.#users.set(tensors, (this.#users.get(tensors) ?? 1) - 1);
       over = true;
     };
+  }
+
+  /**
+   * {@link hold} by somebody who will call {@link lend}: what that has to write begins to be written, while the tensors
+   * can still be read.
+   */
+  prepareToLend(): () => void {
+    const over = this.hold();
+    const entry = this.#entryAt(this.#position);
+    if (this.#lendable(entry) !== undefined) void this.#write(entry, this.#diskBytes / 2);
+    return over;
   }
 
   /**
@@ -294,7 +302,7 @@ export class Timeline<S extends object> {
   #lendable(entry: Entry): ReadonlySet<Float32Array> | undefined {
     const { tensors } = entry;
     if (tensors === undefined || bytesOf(tensors, new Set()) <= this.#memoryBytes) return undefined;
-    if ((this.#workers.get(tensors) ?? 0) > 1) return undefined;
+    if ((this.#users.get(tensors) ?? 0) > 1) return undefined;
     const used = this.#arraysInUse(entry);
     const arrays = [...arraysOf(tensors)].filter((array) => !used.has(array) && !this.#escaped.has(array));
     return arrays.length === 0 ? undefined : new Set(arrays);

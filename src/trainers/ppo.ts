@@ -259,12 +259,12 @@ export class PPOTrainer {
 
   /** Steps taken so far. */
   get currentStep(): number {
-    return this.#timeline.current.small.step;
+    return this.#timeline.small.step;
   }
 
   /** The KL coefficient that the next step will use. */
   get klCoef(): number {
-    return this.#timeline.current.small.klCoef;
+    return this.#timeline.small.klCoef;
   }
 
   /** The policy as it is now, as a model of its own. */
@@ -300,7 +300,9 @@ export class PPOTrainer {
     const texts = takeBatch(promptTexts(from), config, small.step);
     const queryIds = encodePrompts(texts, policy, config);
     const model = withParams(policy, this.#params());
-    const sampled = await sample(this.#setting.programs, model, queryIds, config, small.step, signal);
+    const sampled = await this.#holding(() =>
+      sample(this.#setting.programs, model, queryIds, config, small.step, signal),
+    );
     return this.#sealRollout({ ...sampled, queryIds, prompts: texts });
   }
 
@@ -321,7 +323,9 @@ export class PPOTrainer {
         : ids.map((id) => policy.tokenizer.tokenText(id)).join("");
     const eos = new Set(policy.generation.eosTokenIds);
     const columns = widest(responseIds);
-    const { logprobs } = await this.#evaluate(this.#passes, this.#params(), { queryIds, responseIds }, columns, signal);
+    const { logprobs } = await this.#holding(() =>
+      this.#evaluate(this.#passes, this.#params(), { queryIds, responseIds }, columns, signal),
+    );
     return this.#sealRollout({
       prompts: queryIds.map(text),
       queryIds,
@@ -343,9 +347,14 @@ export class PPOTrainer {
   async score(rollout: Rollout, overrides: ScoreOptions = {}): Promise<Scored> {
     checkOptions("score", overrides);
     const signal = signalOf(overrides.signal);
-    const { config, reference } = this.#setting;
     const checked = checkStage(rollout, "rollout", "score", this.#setting.lineage);
-    const { small } = await this.#timeline.load();
+    await this.#timeline.load();
+    return this.#holding(() => this.#score(checked, overrides, signal));
+  }
+
+  async #score(checked: Rollout, overrides: ScoreOptions, signal: AbortSignal): Promise<Scored> {
+    const { config, reference } = this.#setting;
+    const { small } = this.#timeline;
     const params = this.#params();
     const responseIds = unpadded(checked.responseIds, checked.responseLengths);
     const columns = checked.responseIds.shape[1] ?? 0;
@@ -503,14 +512,9 @@ export class PPOTrainer {
     const start = episode * columns;
     const ids = [...query, ...batch.responseIds.data.subarray(start, start + position)];
     const came = batch.responseIds.data[start + position] ?? -1;
-    return likeliestTokens(
-      programs,
-      withParams(policy, this.#params()),
-      reference,
-      ids,
-      came,
-      count,
-      given ?? signalOf(undefined),
+    const model = withParams(policy, this.#params());
+    return this.#holding(() =>
+      likeliestTokens(programs, model, reference, ids, came, count, given ?? signalOf(undefined)),
     );
   }
 
@@ -553,7 +557,7 @@ export class PPOTrainer {
 
   /** Stands where the trainer stood before its last step. */
   async undo(): Promise<this> {
-    const { step } = this.#timeline.current.small;
+    const { step } = this.#timeline.small;
     if (this.#timeline.position === 0) {
       throw new TrainerError(`undo: there is no earlier state; the trainer stands at step ${step}, where it began`);
     }
@@ -619,7 +623,7 @@ export class PPOTrainer {
       m,
       v,
     };
-    await writeCheckpoint(dir, checkpoint, signalOf(options.signal));
+    await this.#holding(() => writeCheckpoint(dir, checkpoint, signalOf(options.signal)));
   }
 
   /**
@@ -836,6 +840,16 @@ export class PPOTrainer {
 
   // ------------------------------------------------------------------------------------------------- parts of stages
 
+  /** Work that reads the current tensors, which no update writes over meanwhile. */
+  async #holding<T>(work: () => Promise<T>): Promise<T> {
+    const over = this.#timeline.hold();
+    try {
+      return await work();
+    } finally {
+      over();
+    }
+  }
+
   #params(): Params {
     return this.#timeline.current.tensors.policy ?? new Map();
   }
@@ -888,7 +902,7 @@ export class PPOTrainer {
       step,
       trainer: this.#setting.id,
       config: this.config,
-      parameters: this.#timeline.current.small.parameters,
+      parameters: this.#timeline.small.parameters,
     };
   }
 
@@ -898,7 +912,7 @@ export class PPOTrainer {
     call: string,
     how: string,
   ): { readonly stale?: string } {
-    const { parameters, step } = this.#timeline.current.small;
+    const { parameters, step } = this.#timeline.small;
     if (value.parameters === parameters) return value.stale === undefined ? {} : { stale: value.stale };
     const stale = `these episodes ${how} at step ${value.step} with parameters ${value.parameters.slice(0, 8)}; the trainer stands at step ${step} with ${parameters.slice(0, 8)}`;
     if (!this.#warned.has(call)) {
@@ -917,7 +931,7 @@ export class PPOTrainer {
     readonly finishReasons: readonly FinishReason[];
   }): Rollout {
     const { tokenizer, generation } = this.#setting.policy;
-    const { small } = this.#timeline.current;
+    const { small } = this.#timeline;
     const lengths = episodes.responseIds.map(({ length }) => length);
     const columns = widest(episodes.responseIds);
     const shape = [lengths.length, columns];

@@ -275,6 +275,10 @@ describe("time", () => {
     while (!next.done) next = await first.next();
     await plain.update(await untilAdvantage(plain));
     assert.deepEqual(standing(large), standing(plain), "two updates on the same parameters");
+    const rollout = await large.rollout();
+    const settled = await plain.score(await plain.rollout());
+    const [scored] = await Promise.all([large.score(rollout), large.update(advantaged, { dryRun: true })]);
+    assert.deepEqual(scored.values.data, settled.values.data, "scored while an update runs");
     await large.undo();
     await plain.undo();
     await large.undo();
