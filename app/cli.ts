@@ -45,7 +45,9 @@ cli
   .option("--port <port>", "the port of the server", Number)
   .action(async (target: string | undefined, more: string[], options: { browser: boolean; port?: number }) => {
     const { lab } = await import("./lab.js");
-    process.exitCode = await lab({ ...(target === undefined ? {} : { target }), ...options, more, say });
+    const forLab = target?.startsWith("-") ? [target, ...more] : more;
+    const notebook = target === undefined || target.startsWith("-") ? {} : { target };
+    process.exitCode = await lab({ ...notebook, ...options, more: forLab, say });
   });
 
 cli
