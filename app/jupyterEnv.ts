@@ -119,7 +119,11 @@ export function findPython(): { path: string; version: string; minor: number } {
     seen.push(`${candidate} is ${version}`);
   }
   throw new JupyterUnavailable(
-    seen.length > 0 ? `No Python 3.9 or newer was found (${seen.join(", ")}).` : "No Python was found.",
+    seen.length > 0
+      ? `No Python 3.9 or newer was found (${seen.join(", ")}).`
+      : process.env.POLICYSCOPE_PYTHON
+        ? `POLICYSCOPE_PYTHON names "${process.env.POLICYSCOPE_PYTHON}", which does not run.`
+        : "No Python was found.",
     "JupyterLab is a Python program: install Python 3.9 or newer, or name one in POLICYSCOPE_PYTHON. Without it, `npm start -- --headless` runs the tutorial all the same.",
   );
 }
