@@ -15,10 +15,16 @@ export async function doctor(): Promise<number> {
     { name: "home folder", ok: true, detail: homeFolder() },
   ];
   for (const { name, ok, detail, remedy } of checks) {
-    console.log(`${ok ? "\u001b[32m✓\u001b[0m" : "\u001b[31m✗\u001b[0m"} ${name.padEnd(22)} ${detail}`);
+    console.log(`${mark(ok)} ${name.padEnd(22)} ${detail}`);
     if (!ok && remedy) console.log(`  ${" ".repeat(22)} → ${remedy}`);
   }
   return checks.every(({ ok }) => ok) ? 0 : 1;
+}
+
+/** Coloured in a terminal only. */
+function mark(ok: boolean): string {
+  const [sign, colour] = ok ? ["✓", 32] : ["✗", 31];
+  return process.stdout.isTTY ? `\u001b[${colour}m${sign}\u001b[0m` : sign;
 }
 
 /** Whether the native engine computes. */
