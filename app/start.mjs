@@ -1,10 +1,10 @@
 // `npm start`: from a fresh clone to JupyterLab on the first tutorial. Plain JavaScript, for it runs before anything is installed.
 // Every step leaves a mark when it is finished and is done again when the mark is missing or stale, so that it can be killed at any point.
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installPackages } from "./install.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const say = (line) => console.log(`\u001b[2mpolicyscope\u001b[0m ${line}`);
@@ -30,18 +30,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => c
 child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 
 function install() {
-  const mark = join(root, "node_modules", ".installed");
-  const lock = createHash("sha256")
-    .update(readFileSync(join(root, "package-lock.json")))
-    .digest("hex");
-  if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
-  say("installing npm packages (once, about a minute)");
-  run(
-    "npm",
-    ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-    "npm packages could not be installed: check the network, then run npm start again.",
-  );
-  writeFileSync(mark, lock);
+  if (installPackages(root, () => say("installing npm packages (once, about a minute)"))) return;
+  fail("npm packages could not be installed: check the network, then run npm start again.");
 }
 
 function build() {
@@ -51,7 +41,8 @@ function build() {
   if (existsSync(mark) && statSync(mark).mtimeMs > newest) return;
   say("building");
   rmSync(mark, { force: true });
-  run(process.execPath, [join(root, "app/build.mjs")], "the build failed; see above.");
+  const { status } = spawnSync(process.execPath, [join(root, "app/build.mjs")], { cwd: root, stdio: "inherit" });
+  if (status !== 0) fail("the build failed; see above.");
   writeFileSync(mark, "");
 }
 
@@ -64,9 +55,7 @@ function newestChange(folder) {
   return newest;
 }
 
-function run(command, args, failure) {
-  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit", shell: process.platform === "win32" });
-  if (status === 0) return;
-  console.error(`policyscope: ${failure}`);
+function fail(message) {
+  console.error(`policyscope: ${message}`);
   process.exit(1);
 }

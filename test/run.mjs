@@ -10,18 +10,21 @@ import { dirname, join, relative, sep } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
+import { installPackages } from "../app/install.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const words = process.argv.slice(2);
 
 const must = (what, command, args) => {
   const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit", shell: process.platform === "win32" });
-  if (status === 0) return;
+  if (status !== 0) fail(what);
+};
+const fail = (what) => {
   console.error(`\n${what} failed.`);
   console.log("0 passed, 1 failed");
   process.exit(1);
 };
-if (!existsSync(join(root, "node_modules/.package-lock.json"))) must("npm ci", "npm", ["ci"]);
+if (!installPackages(root)) fail("npm ci");
 must("The build", process.execPath, ["app/build.mjs"]);
 if (words.length === 0) must("npm run check", "npm", ["run", "--silent", "check"]);
 
