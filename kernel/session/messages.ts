@@ -1,22 +1,18 @@
 /** Messages between the two processes. P trusts U's shapes: both ends are this package. */
-import type { CellScript, ExecuteOutcome, MimeBundle, PublishType, RuntimeCompletion } from "./handle.js";
+import type {
+  CellScript,
+  ExecuteOutcome,
+  ExecuteRequest,
+  MimeBundle,
+  PublishType,
+  RuntimeCompletion,
+} from "./handle.js";
 
 type Json = Readonly<Record<string, unknown>>;
 
 /** P to U. Read by the watchdog, which relays what the main thread must see. `seq` numbers requests that have a reply. */
 export type ToUser =
-  | {
-      readonly type: "execute";
-      readonly id: string;
-      readonly code: string;
-      readonly executionCount: number;
-      readonly silent: boolean;
-      readonly storeHistory: boolean;
-      readonly userExpressions: Readonly<Record<string, string>>;
-      readonly allowStdin: boolean;
-      readonly cellId?: string;
-      readonly parent: unknown;
-    }
+  | ({ readonly type: "execute" } & ExecuteRequest<unknown>)
   | {
       readonly type: "comm";
       readonly seq: number;

@@ -1,13 +1,17 @@
-/** GPT-2: learned positions, layer normalisation, one fused query-key-value projection, tied head. */
-export interface Gpt2Config {
-  readonly modelType: "gpt2";
+/** The sizes that every family has. */
+interface DecoderSizes {
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly numLayers: number;
   readonly numHeads: number;
-  /** Longest sequence the model has positions for. */
+  /** Longest sequence the model was made for, or has positions for. */
   readonly maxPositions: number;
   readonly intermediateSize: number;
+}
+
+/** GPT-2: learned positions, layer normalisation, one fused query-key-value projection, tied head. */
+export interface Gpt2Config extends DecoderSizes {
+  readonly modelType: "gpt2";
   readonly layerNormEpsilon: number;
   readonly activation: "gelu" | "gelu_tanh" | "relu" | "silu";
   /** Multiply attention scores by `1 / sqrt(headDim)`. */
@@ -29,15 +33,8 @@ export type RopeScaling =
     };
 
 /** The Llama family: rotary positions, RMS normalisation, gated MLP, grouped-query attention. */
-export interface LlamaConfig {
+export interface LlamaConfig extends DecoderSizes {
   readonly modelType: "llama" | "mistral" | "qwen2" | "qwen3";
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  /** Longest sequence the model was made for. */
-  readonly maxPositions: number;
-  readonly intermediateSize: number;
   /** Divides `numHeads`; fewer means grouped-query attention. */
   readonly numKeyValueHeads: number;
   readonly headDim: number;
@@ -55,15 +52,8 @@ export interface LlamaConfig {
 }
 
 /** GPT-NeoX (Pythia): rotary positions on part of each head, attention and MLP side by side, an untied head. */
-export interface NeoxConfig {
+export interface NeoxConfig extends DecoderSizes {
   readonly modelType: "gpt_neox";
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  /** Longest sequence the model was made for. */
-  readonly maxPositions: number;
-  readonly intermediateSize: number;
   /** As many as `numHeads`. */
   readonly numKeyValueHeads: number;
   readonly headDim: number;
