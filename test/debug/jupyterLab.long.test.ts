@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { chromiumPath } from "../helpers/browser.js";
-import { type OpenNotebook, openInJupyterLab } from "../helpers/jupyterLab.js";
+import { type Lab, type OpenNotebook, startLab } from "../helpers/lab.js";
 
 const cells = [
   "function add(a: number, b: number) {\n  const c = a + b;\n  return c;\n}\nconst sum = add(2, 3);\nsum",
@@ -21,17 +20,20 @@ async function again(attempt: () => Promise<void>, tries = 8): Promise<void> {
 }
 
 describe("a person in JupyterLab", { timeout: 300_000 }, () => {
+  let lab: Lab;
   let notebook: OpenNotebook | undefined;
-  let missing = chromiumPath ? "" : "no Chromium found: install one, or name it in CHROMIUM";
+  let missing = "";
   before(async () => {
-    if (missing) return;
-    try {
-      notebook = await openInJupyterLab(cells);
-    } catch (error) {
-      missing = `no JupyterLab here: ${(error as Error).message.split("\n")[0]}`;
+    const started = await startLab();
+    if (typeof started === "string") {
+      missing = started;
+      return;
     }
+    lab = started;
+    lab.write("test.ipynb", cells);
+    notebook = await lab.open("test.ipynb");
   });
-  after(() => notebook?.close());
+  after(() => lab?.stop());
   const it = (name: string, body: (open: OpenNotebook) => Promise<void>) =>
     test(name, async (context) => (notebook ? body(notebook) : context.skip(missing)));
 

@@ -4,13 +4,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Browser, Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { ensureJupyter, JupyterUnavailable } from "../../app/jupyterEnv.js";
 import { installKernelspec } from "../../kernel/install.js";
 import { installLabExtension } from "../../widgets/labExtension.js";
-import type { Look } from "./browser.js";
+import { type Look, launchBrowser, noBrowser } from "./browser.js";
 
-/** A JupyterLab that sees nothing of this machine's own Jupyter, with this project's kernel. */
+/** A JupyterLab or Notebook 7 that sees nothing of this machine's own Jupyter, with this project's kernel, and a browser. */
 export interface Lab {
   /** With a slash at the end. */
   readonly base: string;
@@ -28,17 +28,27 @@ export interface Lab {
   ): void;
   /** A notebook as it is saved now. */
   read(name: string): SavedNotebook;
-  /** Opens a notebook; `errors` collects what goes wrong in the page. */
-  open(
-    browser: Browser,
-    name: string,
-    look?: Look & { readonly kernel?: boolean },
-  ): Promise<{ page: Page; errors: string[] }>;
+  /** Opens a notebook in a fresh page; `kernel: false` where it is to have none. */
+  open(name: string, look?: Look & { readonly kernel?: boolean }): Promise<OpenNotebook>;
+  /** Asks the server's REST interface. */
+  api(path: string, method?: string): Promise<Response>;
   /** Ends all kernels. */
   endKernels(): Promise<void>;
   /** Takes the kernel away from Jupyter until the returned function is called. */
   withdrawKernel(): () => void;
   stop(): Promise<void>;
+}
+
+/** A notebook open in the browser. */
+export interface OpenNotebook {
+  readonly page: Page;
+  /** What has gone wrong in the page. */
+  readonly errors: string[];
+  cell(index: number): Locator;
+  /** Runs one of the front end's commands in the page and does not wait for what it starts. */
+  start(command: string): Promise<void>;
+  /** Resolves when the kernel is idle and no cell waits. */
+  idle(timeout?: number): Promise<void>;
 }
 
 /** What tests look at in a saved notebook. */
@@ -55,7 +65,14 @@ export interface SavedNotebook {
 }
 
 /** Starts one; the reason in words where that cannot be. */
-export async function startLab({ saveState = true }: { saveState?: boolean } = {}): Promise<Lab | string> {
+export async function startLab({
+  program = "jupyter-lab",
+  saveState = true,
+}: {
+  program?: "jupyter-lab" | "jupyter-notebook";
+  saveState?: boolean;
+} = {}): Promise<Lab | string> {
+  if (noBrowser) return noBrowser;
   let jupyter: Awaited<ReturnType<typeof ensureJupyter>>;
   try {
     jupyter = await ensureJupyter({ purpose: "test" });
@@ -82,7 +99,7 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
   const runtime = at("runtime");
   const token = randomBytes(16).toString("hex");
   const child = spawn(
-    jupyter.program("jupyter-lab"),
+    jupyter.program(program),
     [
       "--no-browser",
       "--allow-root",
@@ -106,15 +123,30 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
         JUPYTERLAB_WORKSPACES_DIR: at("workspaces"),
         IPYTHONDIR: at("ipython"),
         JUPYTER_PATH: join(home, "prefix", "share", "jupyter"),
+        JUPYTER_PLATFORM_DIRS: "1",
+        POLICYSCOPE_HISTORY: at("history"),
+        NODE_OPTIONS: "",
       },
     },
   );
+  const browser = await launchBrowser();
   let log = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => {
       log = (log + text).slice(-4000);
     });
-  const base = await ready(child, runtime, token, () => log);
+  const end = async () => {
+    await browser.close();
+    child.kill("SIGTERM");
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await Promise.race([ended, sleep(5000)]);
+    child.kill("SIGKILL");
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const base = await ready(child, runtime, token, () => log).catch(async (error) => {
+    await end();
+    throw error;
+  });
   const api = (path: string, method = "GET") =>
     fetch(`${base}api/${path}`, { method, headers: { Authorization: `token ${token}` } });
 
@@ -142,7 +174,8 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
       writeFileSync(join(folder, name), JSON.stringify(notebook));
     },
     read: (name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as SavedNotebook,
-    async open(browser, name, { width = 1400, height = 1000, dark = false, kernel = true } = {}) {
+    api,
+    async open(name, { width = 1400, height = 1000, dark = false, kernel = true } = {}) {
       const context = await browser.newContext({
         viewport: { width, height },
         colorScheme: dark ? "dark" : "light",
@@ -152,9 +185,20 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
       const page = await context.newPage();
       const errors: string[] = [];
       page.on("pageerror", (error) => errors.push(error.stack ?? String(error)));
-      await page.goto(`${base}lab/tree/${name}?token=${token}&reset`);
+      page.setDefaultTimeout(60_000);
+      const path = program === "jupyter-lab" ? "lab/tree" : "notebooks";
+      await page.goto(`${base}${path}/${name}?token=${token}&reset`);
       await (kernel ? kernelReady(page) : notebookReady(page));
-      return { page, errors };
+      return {
+        page,
+        errors,
+        cell: (index) => page.locator(".jp-Notebook .jp-Cell").nth(index),
+        start: (id) =>
+          page.evaluate((id) => void (globalThis as unknown as LabPage).jupyterapp?.commands.execute(id, {}), id),
+        idle: async (timeout = 30_000) => {
+          await page.waitForFunction(allDone, undefined, { timeout, polling: 200 });
+        },
+      };
     },
     endKernels,
     withdrawKernel() {
@@ -164,14 +208,17 @@ export async function startLab({ saveState = true }: { saveState?: boolean } = {
     },
     async stop() {
       await endKernels().catch(() => {});
-      child.kill("SIGTERM");
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      await Promise.race([ended, sleep(5000)]);
-      child.kill("SIGKILL");
-      rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+      await end();
     },
   };
   return lab;
+}
+
+/** In the page: the kernel is idle and no cell waits. */
+function allDone(): boolean {
+  const waiting = [...document.querySelectorAll(".jp-InputPrompt")].some((prompt) => prompt.textContent?.includes("*"));
+  const panel = (globalThis as unknown as LabPage).jupyterapp?.shell?.currentWidget;
+  return !waiting && panel?.sessionContext?.session?.kernel?.status === "idle";
 }
 
 /** Waits until the notebook's kernel is idle; fails at once when Lab asks something in a dialog. */

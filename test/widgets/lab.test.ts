@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Browser, Page } from "playwright-core";
-import { accessibility, launchBrowser, noBrowser } from "../helpers/browser.js";
+import type { Page } from "playwright-core";
+import { accessibility } from "../helpers/browser.js";
 import { command, kernelReady, type Lab, runAll, startLab } from "../helpers/lab.js";
 
 const built = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -23,21 +23,13 @@ run.running = false; changed(); console.log("stopped:", stopped, "after", entrie
 };
 
 let lab: Lab;
-let browser: Browser;
-let reason: string | false = noBrowser;
+let reason = "";
 before(async () => {
-  if (reason) return;
   const started = await startLab();
-  if (typeof started === "string") reason = `no JupyterLab: ${started}`;
-  else {
-    lab = started;
-    browser = await launchBrowser();
-  }
+  if (typeof started === "string") reason = started;
+  else lab = started;
 });
-after(async () => {
-  await browser?.close();
-  await lab?.stop();
-});
+after(() => lab?.stop());
 
 const drawn = (page: Page) => page.waitForSelector(".ps-lens .ps-t", { timeout: 30_000 });
 const pressedChannel = (page: Page) => page.locator('.ps-lens .ps-channels [aria-pressed="true"]').textContent();
@@ -45,7 +37,7 @@ const pressedChannel = (page: Page) => page.locator('.ps-lens .ps-channels [aria
 test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme Lab's; a reloaded page and a saved notebook without a kernel show it again", async (t) => {
   if (reason) return t.skip(reason);
   lab.write("lens.ipynb", [cells.lens]);
-  const { page, errors } = await lab.open(browser, "lens.ipynb");
+  const { page, errors } = await lab.open("lens.ipynb");
   await runAll(page);
   await drawn(page);
 
@@ -106,7 +98,7 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
     )?.data;
     assert.ok(bundle?.["text/html"] && bundle["text/plain"], "the twins are saved beside the view");
     await lab.endKernels();
-    const { page } = await lab.open(browser, "lens.ipynb");
+    const { page } = await lab.open("lens.ipynb");
     await drawn(page);
     assert.equal(await pressedChannel(page), "value");
     assert.equal(await page.getByText("model not found").count(), 0);
@@ -117,7 +109,7 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
     const giveBack = lab.withdrawKernel();
     try {
       await lab.endKernels();
-      const { page } = await lab.open(browser, "lens.ipynb", { kernel: false });
+      const { page } = await lab.open("lens.ipynb", { kernel: false });
       await drawn(page);
       assert.equal(await pressedChannel(page), "value");
       await page.context().close();
@@ -133,7 +125,7 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
       metadata,
       outputs: saved.map(({ outputs = [] }) => outputs),
     });
-    const { page } = await lab.open(browser, "stranger.ipynb", { kernel: false });
+    const { page } = await lab.open("stranger.ipynb", { kernel: false });
     await page.getByText("[eos]").first().waitFor();
     assert.match((await page.locator(".jp-OutputArea-output table").textContent()) ?? "", /strongest KL/);
     const coloured = await page
@@ -148,7 +140,7 @@ test("in JupyterLab: a lens under its cell, its keys kept from Lab, its theme La
 test("in JupyterLab: a dashboard grows while its cell runs, and Stop ends the loop", async (t) => {
   if (reason) return t.skip(reason);
   lab.write("dash.ipynb", [cells.lens, cells.dash, cells.loop]);
-  const { page, errors } = await lab.open(browser, "dash.ipynb");
+  const { page, errors } = await lab.open("dash.ipynb");
   const running = runAll(page);
   await page.waitForSelector(".ps-dash .js-plotly-plot", { timeout: 30_000 });
   const steps = async () => Number.parseInt((await page.locator(".ps-dash .ps-sub").textContent()) ?? "", 10);
@@ -179,14 +171,14 @@ test("in a JupyterLab that does not save widgets: a notebook opened again shows 
   if (typeof forgetful === "string") return t.skip(forgetful);
   try {
     forgetful.write("lens.ipynb", [cells.lens]);
-    const first = await forgetful.open(browser, "lens.ipynb");
+    const first = await forgetful.open("lens.ipynb");
     await runAll(first.page);
     await drawn(first.page);
     await command(first.page, "docmanager:save");
     await first.page.context().close();
     assert.equal(forgetful.read("lens.ipynb").metadata.widgets, undefined);
     await forgetful.endKernels();
-    const { page } = await forgetful.open(browser, "lens.ipynb");
+    const { page } = await forgetful.open("lens.ipynb");
     await page.locator(".policyscope-twin table").waitFor();
     assert.match((await page.locator(".policyscope-twin").textContent()) ?? "", /strongest KL/);
     assert.equal(await page.getByText("model not found").isVisible(), false);
