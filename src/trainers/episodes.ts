@@ -133,3 +133,8 @@ export function unpadded(values: Tensor, lengths: readonly number[]): number[][]
   const columns = values.shape[1] ?? 0;
   return lengths.map((length, row) => Array.from(values.data.subarray(row * columns, row * columns + length)));
 }
+
+/** The length of the longest list. */
+export function widest(lists: readonly ArrayLike<number>[]): number {
+  return lists.reduce((most, { length }) => Math.max(most, length), 0);
+}

@@ -1,3 +1,6 @@
+import { type RunningMoments, scaleScores } from "../rl/rewards.js";
+import { float32 } from "../tensor.js";
+import type { PPOConfig } from "./config.js";
 import { TrainerError } from "./errors.js";
 import type { Episodes, RewardFunction } from "./reward.js";
 
@@ -90,4 +93,37 @@ export function checkScores(
     return Array.from(list, (value, t) => finite(value, `token ${t} of ${about(row)}`));
   });
   return { scores: tokenScores.map((list) => list.reduce((sum, value) => sum + value, 0)), tokenScores };
+}
+
+/**
+ * Scores as they enter the rewards: scaled and clipped as configured.
+ * @param moments of all scores so far
+ * @param columns T, the longest response
+ * @throws TrainerError when a scaled score is not finite, or the configuration is not for one score per token.
+ */
+export function scaledJudgement(
+  { scores: raw, tokenScores: rawTokens }: Judgement,
+  moments: RunningMoments,
+  columns: number,
+  config: PPOConfig,
+) {
+  const scaled = scaleScores(raw, moments, config);
+  const bad = scaled.scores.findIndex((score) => !Number.isFinite(score));
+  if (bad >= 0) {
+    throw new TrainerError(
+      `score: the score of episode ${bad} is ${raw[bad]} and becomes ${scaled.scores[bad]} after scaling; useScoreScaling needs at least two different scores`,
+    );
+  }
+  if (rawTokens === undefined) return { ...scaled, tokenScores: undefined };
+  if (config.useScoreNorm || config.scoreClip !== null) {
+    throw new TrainerError(
+      "score: useScoreNorm and scoreClip are for one score per episode, and the reward judges tokens; set them off",
+    );
+  }
+  const divisor = config.useScoreScaling ? scaled.moments.std + 2 ** -23 : 1;
+  const tokenScores = new Float32Array(raw.length * columns);
+  for (const [row, list] of rawTokens.entries()) {
+    for (const [t, score] of list.entries()) tokenScores[row * columns + t] = score / divisor;
+  }
+  return { ...scaled, tokenScores: float32([raw.length, columns], tokenScores) };
 }

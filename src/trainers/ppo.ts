@@ -14,84 +14,34 @@ import { type AdamState, adam, adamW } from "../optim/adam.js";
 import { addGradients, clipByGlobalNorm, type Gradients, globalNorm, type Optimizer } from "../optim/optimizer.js";
 import { stream } from "../random.js";
 import { advantagesAndReturns } from "../rl/gae.js";
-import { adaptKlCoef, fullKl, klPenalty } from "../rl/kl.js";
-import { noMoments, type RunningMoments, scaleScores, tokenRewards } from "../rl/rewards.js";
+import { adaptKlCoef, klPenalty } from "../rl/kl.js";
+import { noMoments, type RunningMoments, tokenRewards } from "../rl/rewards.js";
 import { rawFiles } from "../state/rawFile.js";
 import { Timeline, type TimelineOptions } from "../state/timeline.js";
-import { float32, int32, type Params, type Tensor } from "../tensor.js";
+import { float32, type Params, type Tensor } from "../tensor.js";
 import { type Alternative, likeliestTokens } from "./alternatives.js";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { checkPermutations, checkRecorded, checkTrainable, type RecordedEpisodes } from "./checks.js";
 import type { PPOConfig } from "./config.js";
 import { configure, type PPOConfigInput } from "./configure.js";
-import { pack, unpack, unpadded } from "./episodes.js";
+import { unpadded, widest } from "./episodes.js";
 import { TrainerError } from "./errors.js";
+import { Evaluation } from "./evaluation.js";
 import { type History, type HistoryEntry, historyOf } from "./history.js";
 import { signalOf } from "./interrupt.js";
-import { checkScores, type Judgement, judge } from "./judge.js";
+import { checkScores, type Judgement, judge, scaledJudgement } from "./judge.js";
+import type { AdvantageOverrides, Interruptible, PPOTrainerOptions, ScoreOptions, UpdateOverrides } from "./options.js";
 import { checkOptions, describe, rewardFunctionOf } from "./overrides.js";
-import { Passes } from "./passes.js";
 import { encodePrompts, type Prompts, promptTexts, takeBatch } from "./prompts.js";
-import type { RewardFunction, RewardValues } from "./reward.js";
+import type { RewardFunction } from "./reward.js";
 import { sample } from "./sample.js";
 import { checkStage, seal } from "./seal.js";
-import type { Advantaged, FinishReason, MinibatchResult, PPOStage, Rollout, Scored, Updated } from "./stages.js";
+import { sealRollout } from "./sealRollout.js";
+import type { Advantaged, MinibatchResult, PPOStage, Rollout, Scored, Updated } from "./stages.js";
 import { trainerText } from "./trainerText.js";
 import { trainingPass } from "./trainingPass.js";
 import { episodeKl, type Stats, stepStats } from "./trlStats.js";
 import { WorkingState } from "./workingState.js";
-
-/** What a trainer is made of. */
-export interface PPOTrainerOptions {
-  /** The model to train. It is not changed: the trainer makes new parameters. A value head is added if it has none. */
-  readonly policy: CausalLM;
-  /** What the KL penalty measures distance from; the policy as it begins, by default. */
-  readonly reference?: CausalLM;
-  /** A function, or a reward model: a sequence classifier with one label, as loadModel gives it. */
-  readonly reward?: RewardFunction | CausalLM;
-  /** Where `rollout()`, `step()` and `run()` take prompts from when they are given none. */
-  readonly prompts?: Prompts;
-  readonly config?: PPOConfigInput;
-  /** What runs the numbers; onnxruntime by default. */
-  readonly engine?: Engine;
-  /** How much of the past is kept for `undo` and `goto`. */
-  readonly history?: Pick<TimelineOptions, "memoryBytes" | "diskBytes">;
-}
-
-/** A call that can be interrupted by a signal of its own besides the running notebook cell's. */
-export interface Interruptible {
-  readonly signal?: AbortSignal;
-}
-
-/** Overrides of one `score` call. */
-export interface ScoreOptions extends Interruptible {
-  readonly reward?: RewardFunction | CausalLM;
-  /** Scores instead of a reward function's. */
-  readonly scores?: RewardValues;
-  readonly klCoef?: number;
-  readonly klPenalty?: PPOConfig["klPenalty"];
-}
-
-/** Overrides of one `advantage` call. */
-export interface AdvantageOverrides {
-  readonly gamma?: number;
-  readonly lambda?: number;
-  /** The same as `lambda`. */
-  readonly gaeLambda?: number;
-  readonly whitenRewards?: boolean;
-  /** Rewards are made again with this coefficient. */
-  readonly klCoef?: number;
-}
-
-/** Overrides of one `update` call. */
-export interface UpdateOverrides extends Interruptible {
-  /** Does everything but keep the result: the trainer stands where it stood. */
-  readonly dryRun?: boolean;
-  /** Per epoch, the order in which episodes are taken; drawn from the seed by default. */
-  readonly permutations?: readonly (readonly number[])[];
-  /** Other hyperparameters for this update alone. */
-  readonly config?: PPOConfigInput;
-}
 
 /** The small part of a trainer's state: plain data. */
 interface PPOState {
@@ -152,13 +102,10 @@ export function trainerOf({ trainer }: Pick<PPOStage, "trainer">): PPOTrainer | 
 export class PPOTrainer {
   readonly #setting: Setting;
   readonly #timeline: Timeline<PPOState>;
-  readonly #passes: Passes;
-  readonly #referencePasses: Passes;
+  readonly #evaluation: Evaluation;
   readonly #optimizer: Optimizer<AdamState>;
   /** Results by the timeline's position. */
   readonly #updates: (Updated | undefined)[] = [undefined];
-  /** Forward passes over a rollout, by the parameters they were made with. */
-  readonly #forwards = new WeakMap<Params, Map<string, Forwarded>>();
   /** Seconds that a stage value took. */
   readonly #seconds = new WeakMap<
     object,
@@ -178,8 +125,7 @@ export class PPOTrainer {
       ...setting.history,
       format: rawFiles(),
     });
-    this.#passes = new Passes(setting.programs, setting.policy.config);
-    this.#referencePasses = new Passes(setting.programs, setting.reference.config);
+    this.#evaluation = new Evaluation(setting.programs, setting);
     this.#optimizer = optimizerOf(setting.config);
     living.set(setting.id, new WeakRef(this));
     this.history = historyOf({
@@ -303,7 +249,7 @@ export class PPOTrainer {
     const sampled = await this.#holding(() =>
       sample(this.#setting.programs, model, queryIds, config, small.step, signal),
     );
-    return this.#sealRollout({ ...sampled, queryIds, prompts: texts });
+    return sealRollout(policy, this.#provenance(small), { ...sampled, queryIds, prompts: texts });
   }
 
   /**
@@ -322,11 +268,10 @@ export class PPOTrainer {
         ? policy.tokenizer.decode(ids, { skipSpecialTokens: true })
         : ids.map((id) => policy.tokenizer.tokenText(id)).join("");
     const eos = new Set(policy.generation.eosTokenIds);
-    const columns = widest(responseIds);
     const { logprobs } = await this.#holding(() =>
-      this.#evaluate(this.#passes, this.#params(), { queryIds, responseIds }, columns, signal),
+      this.#evaluation.policy(this.#params(), { queryIds, responseIds, columns: widest(responseIds) }, signal),
     );
-    return this.#sealRollout({
+    return sealRollout(policy, this.#provenance(this.#timeline.small), {
       prompts: queryIds.map(text),
       queryIds,
       responseIds,
@@ -360,20 +305,19 @@ export class PPOTrainer {
     const columns = checked.responseIds.shape[1] ?? 0;
 
     const judgement = await this.#judge(checked, responseIds, overrides, signal);
-    const { scores, moments, tokenScores } = this.#scaled(judgement, small.moments, columns);
+    const { scores, moments, tokenScores } = scaledJudgement(judgement, small.moments, columns, config);
 
     const forwardStarted = performance.now();
     const kind = overrides.klPenalty ?? config.klPenalty;
-    const ids = { queryIds: checked.queryIds, responseIds };
-    const policyPass = await this.#forward(this.#passes, params, checked, ids, columns, signal);
-    const referencePass = await this.#forward(this.#referencePasses, reference.params, checked, ids, columns, signal);
-    const full = kind === "full" ? await this.#fullKl(params, ids, columns, signal) : undefined;
+    const batch = { queryIds: checked.queryIds, responseIds, columns };
+    const evaluated = await this.#evaluation.both(checked.fingerprint, params, batch, signal);
+    const full = kind === "full" ? await this.#evaluation.fullKl(params, batch, signal) : undefined;
     const forward = seconds(forwardStarted);
 
     const rewardsStarted = performance.now();
     const mask = checked.responseMask;
-    const { logprobs, values } = policyPass;
-    const kl = kind === "full" ? (full?.data ?? []) : klPenalty(logprobs.data, referencePass.logprobs.data, kind);
+    const { logprobs, values } = evaluated.policy;
+    const kl = kind === "full" ? (full?.data ?? []) : klPenalty(logprobs.data, evaluated.reference.logprobs.data, kind);
     const klCoef = overrides.klCoef ?? small.klCoef;
     const rewards = tokenRewards(
       kl,
@@ -388,7 +332,7 @@ export class PPOTrainer {
       ...this.#provenance(checked),
       stage: "scored",
       logprobs,
-      refLogprobs: referencePass.logprobs,
+      refLogprobs: evaluated.reference.logprobs,
       values,
       scores: float32([scores.length], scores),
       rawScores: float32([scores.length], judgement.scores),
@@ -697,14 +641,20 @@ export class PPOTrainer {
           const started = performance.now();
           const rows = order.slice(index * config.miniBatchSize, (index + 1) * config.miniBatchSize);
           const steps = (index + 1) % config.gradientAccumulationSteps === 0;
-          const { result, gradients } = await trainingPass(this.#passes, advantaged, config, working.params, {
-            rows,
-            epoch,
-            index,
-            steps,
-            signal: signalOf(overrides.signal),
-            allocate: working.allocate,
-          });
+          const { result, gradients } = await trainingPass(
+            this.#evaluation.passes,
+            advantaged,
+            config,
+            working.params,
+            {
+              rows,
+              epoch,
+              index,
+              steps,
+              signal: signalOf(overrides.signal),
+              allocate: working.allocate,
+            },
+          );
           scatterRows(epochLogprobs, result.newLogprobs, rows);
           minibatches.push(result);
           const scale = (result.skipped ? 0 : 1) / config.gradientAccumulationSteps;
@@ -776,68 +726,6 @@ export class PPOTrainer {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------- forward passes
-
-  /** {@link #evaluate} of a rollout, remembered: scoring it again with another reward runs no model. */
-  async #forward(
-    passes: Passes,
-    params: Params,
-    rollout: Rollout,
-    ids: { queryIds: Rollout["queryIds"]; responseIds: number[][] },
-    columns: number,
-    signal: AbortSignal,
-  ): Promise<Forwarded> {
-    const known = this.#forwards.get(params) ?? new Map<string, Forwarded>();
-    const before = known.get(rollout.fingerprint);
-    if (before !== undefined) return before;
-    const forwarded = await this.#evaluate(passes, params, ids, columns, signal);
-    // A few: more than one rollout of the same parameters is rare.
-    const oldest = known.keys().next().value;
-    if (known.size >= 4 && oldest !== undefined) known.delete(oldest);
-    this.#forwards.set(params, known.set(rollout.fingerprint, forwarded));
-    return forwarded;
-  }
-
-  /** Log-probs and values of every response token, mini-batch by mini-batch. */
-  async #evaluate(
-    passes: Passes,
-    params: Params,
-    ids: { queryIds: Rollout["queryIds"]; responseIds: readonly (readonly number[])[] },
-    columns: number,
-    signal: AbortSignal,
-  ): Promise<Forwarded> {
-    const count = ids.queryIds.length;
-    const logprobs = new Float32Array(count * columns);
-    const values = new Float32Array(count * columns);
-    for (const rows of chunks(count, this.config.miniBatchSize)) {
-      const episodes = pack(ids, rows, columns, this.config);
-      const pass = await passes.forward(params, episodes, { signal });
-      logprobs.set(unpack(pass.logprobs, episodes, columns).data, (rows[0] ?? 0) * columns);
-      values.set(unpack(pass.values, episodes, columns).data, (rows[0] ?? 0) * columns);
-    }
-    return { logprobs: float32([count, columns], logprobs), values: float32([count, columns], values) };
-  }
-
-  /** The exact KL of every response token's distribution, [B, T]. */
-  async #fullKl(
-    params: Params,
-    ids: { queryIds: Rollout["queryIds"]; responseIds: number[][] },
-    columns: number,
-    signal: AbortSignal,
-  ): Promise<Tensor<"float32">> {
-    const { policy, reference } = this.#setting;
-    const count = ids.queryIds.length;
-    const kl = new Float32Array(count * columns);
-    for (const rows of chunks(count, this.config.miniBatchSize)) {
-      const episodes = pack(ids, rows, columns, this.config);
-      const ours = await this.#passes.forward(params, episodes, { full: true, signal });
-      const theirs = await this.#referencePasses.forward(reference.params, episodes, { full: true, signal });
-      const packed = fullKl(ours.full ?? [], theirs.full ?? [], policy.config.vocabSize);
-      kl.set(unpack(packed, episodes, columns).data, (rows[0] ?? 0) * columns);
-    }
-    return float32([count, columns], kl);
-  }
-
   // ------------------------------------------------------------------------------------------------- parts of stages
 
   /** Work that reads the current tensors, which no update writes over meanwhile. */
@@ -873,30 +761,6 @@ export class PPOTrainer {
     return judge(reward, { prompts, responses, queryIds, responseIds }, signal);
   }
 
-  /** Scores as they enter the rewards. */
-  #scaled({ scores: raw, tokenScores: rawTokens }: Judgement, moments: RunningMoments, columns: number) {
-    const { config } = this;
-    const scaled = scaleScores(raw, moments, config);
-    const bad = scaled.scores.findIndex((score) => !Number.isFinite(score));
-    if (bad >= 0) {
-      throw new TrainerError(
-        `score: the score of episode ${bad} is ${raw[bad]} and becomes ${scaled.scores[bad]} after scaling; useScoreScaling needs at least two different scores`,
-      );
-    }
-    if (rawTokens === undefined) return { ...scaled, tokenScores: undefined };
-    if (config.useScoreNorm || config.scoreClip !== null) {
-      throw new TrainerError(
-        "score: useScoreNorm and scoreClip are for one score per episode, and the reward judges tokens; set them off",
-      );
-    }
-    const divisor = config.useScoreScaling ? scaled.moments.std + 2 ** -23 : 1;
-    const tokenScores = new Float32Array(raw.length * columns);
-    for (const [row, list] of rawTokens.entries()) {
-      for (const [t, score] of list.entries()) tokenScores[row * columns + t] = score / divisor;
-    }
-    return { ...scaled, tokenScores: float32([raw.length, columns], tokenScores) };
-  }
-
   #provenance({ step }: { readonly step: number }) {
     return {
       step,
@@ -920,52 +784,6 @@ export class PPOTrainer {
       console.warn(`${call}: stale: ${stale}`);
     }
     return { stale };
-  }
-
-  #sealRollout(episodes: {
-    readonly prompts: readonly string[];
-    readonly queryIds: readonly (readonly number[])[];
-    readonly responseIds: readonly ArrayLike<number>[];
-    readonly responseMask?: readonly (readonly number[])[] | undefined;
-    readonly logprobs: readonly ArrayLike<number>[];
-    readonly finishReasons: readonly FinishReason[];
-  }): Rollout {
-    const { tokenizer, generation } = this.#setting.policy;
-    const { small } = this.#timeline;
-    const lengths = episodes.responseIds.map(({ length }) => length);
-    const columns = widest(episodes.responseIds);
-    const shape = [lengths.length, columns];
-    const ids = new Int32Array(lengths.length * columns).fill(generation.padTokenId);
-    const mask = new Float32Array(ids.length);
-    const logprobs = new Float32Array(ids.length);
-    for (const [row, response] of episodes.responseIds.entries()) {
-      ids.set(Array.from(response), row * columns);
-      for (let t = 0; t < response.length; t++) {
-        mask[row * columns + t] = episodes.responseMask?.[row]?.[t] ?? 1;
-        logprobs[row * columns + t] = episodes.logprobs[row]?.[t] ?? Number.NaN;
-      }
-    }
-    const frozen = (list: ArrayLike<number>): readonly number[] => Object.freeze(Array.from(list));
-    const responses = episodes.responseIds.map((response) =>
-      tokenizer.available
-        ? tokenizer.decode(response, { skipSpecialTokens: true })
-        : Array.from(response, (id) => tokenizer.tokenText(id)).join(""),
-    );
-    return seal<Rollout>({
-      ...this.#provenance(small),
-      stage: "rollout",
-      prompts: Object.freeze([...episodes.prompts]),
-      responses: Object.freeze(responses),
-      queryIds: Object.freeze(episodes.queryIds.map(frozen)),
-      responseIds: int32(shape, ids),
-      tokens: Object.freeze(
-        episodes.responseIds.map((response) => Object.freeze(Array.from(response, (id) => tokenizer.tokenText(id)))),
-      ),
-      responseMask: float32(shape, mask),
-      responseLengths: Object.freeze(lengths),
-      logprobs: float32(shape, logprobs),
-      finishReasons: Object.freeze([...episodes.finishReasons]),
-    });
   }
 
   #entries(): readonly HistoryEntry[] {
@@ -1011,12 +829,6 @@ export class PPOTrainer {
   }
 }
 
-/** Log-probs and values of response tokens, [B, T]. */
-interface Forwarded {
-  readonly logprobs: Tensor<"float32">;
-  readonly values: Tensor<"float32">;
-}
-
 function newId(): string {
   return `ppo-${randomUUID().slice(0, 8)}`;
 }
@@ -1043,12 +855,6 @@ function groupsOf(tensors: Readonly<Record<string, Params>>): { policy: Params; 
   return { policy: tensors.policy ?? none, m: tensors.m ?? none, v: tensors.v ?? none };
 }
 
-function* chunks(count: number, size: number): Generator<number[]> {
-  for (let start = 0; start < count; start += size) {
-    yield Array.from({ length: Math.min(size, count - start) }, (_, i) => start + i);
-  }
-}
-
 /** How many positions follow column T - 1 of each row when episodes are padded as TRL pads them; negative if it ends before. */
 function paddingAfter(
   { queryIds, responseLengths }: Rollout | Scored,
@@ -1061,10 +867,6 @@ function paddingAfter(
     const after = paddingSide === "left" ? 0 : longest - length;
     return (responseLengths[row] ?? 0) + after - columns;
   });
-}
-
-function widest(lists: readonly ArrayLike<number>[]): number {
-  return lists.reduce((most, { length }) => Math.max(most, length), 0);
 }
 
 function masked(values: ArrayLike<number>, mask: Tensor<"float32">): Tensor<"float32"> {
