@@ -15,7 +15,7 @@ const gathering = 2;
  */
 export class ExecutionQueue {
   readonly #waiting: Turn[] = [];
-  #running = false;
+  #running: Promise<void> | undefined;
 
   /** How many wait for their turn. */
   get waiting(): number {
@@ -24,7 +24,7 @@ export class ExecutionQueue {
 
   add(turn: Turn): void {
     this.#waiting.push(turn);
-    if (!this.#running) void this.#run();
+    this.#running ??= this.#run();
   }
 
   /**
@@ -40,9 +40,17 @@ export class ExecutionQueue {
     };
   }
 
+  /** Aborts what waits, and resolves when what runs has ended. */
+  async end(): Promise<void> {
+    const abort = await this.withdraw();
+    abort();
+    await this.#running;
+  }
+
   async #run(): Promise<void> {
-    this.#running = true;
+    // Nothing runs before `#running` is set: a turn may add others.
+    await undefined;
     for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) await turn.run();
-    this.#running = false;
+    this.#running = undefined;
   }
 }

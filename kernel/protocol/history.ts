@@ -26,7 +26,7 @@ interface Cell {
 }
 
 const keptSessions = 500;
-/** Milliseconds within which cells are on disk; a write per cell would cost more than a small cell itself. */
+/** Milliseconds within which cells are on disk, also while they run. */
 const writingDelay = 50;
 const name = /^(\d{6,})\.jsonl$/;
 
@@ -119,8 +119,12 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
         query.output ? [cell.input, cell.output] : cell.input,
       ];
       if (query.access === "range") {
-        const { start, stop = Number.POSITIVE_INFINITY } = query;
-        return cellsOf(query.session)
+        const cells = cellsOf(query.session);
+        // As IPython has it, negative lines count back from the line that comes next.
+        const next = (cells.at(-1)?.line ?? 0) + 1;
+        const fromStart = (line: number) => (line < 0 ? line + next : line);
+        const [start, stop] = [fromStart(query.start), fromStart(query.stop ?? next)];
+        return cells
           .filter((cell) => cell.line >= start && cell.line < stop)
           .map((cell) => show(cell, query.session === 0 ? 0 : cell.session));
       }

@@ -70,11 +70,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     );
   }
 
-  /** Begins to answer. Messages that arrived before lie in the sockets. */
+  /** Begins to answer, once somebody hears what is broadcast. Messages that arrived before lie in the sockets. */
   start(sockets: KernelSockets, session: Session<Header>): void {
     this.#sockets = sockets;
     this.#session = session;
-    this.#publisher.status("starting", undefined);
+    void sockets.audience().then(() => {
+      this.#publisher.status("starting", undefined);
+      sockets.listen();
+    });
   }
 
   // ---- what clients say -------------------------------------------------------------------------------------------
@@ -90,6 +93,9 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       else this.onBadMessage(channel, `${type} does not belong there`);
     } else if (type === "comm_open" || type === "comm_msg" || type === "comm_close") this.#receiveComm(type, message);
     else if (type === "execute_request") this.#enqueue(channel, message);
+    else if (type === "shutdown_request" && channel === "shell")
+      // Who wants the end before the cells that wait have run says so on control.
+      this.#subshells.main.add({ run: () => this.#answer(channel, message) });
     else void this.#answer(channel, message);
   }
 
@@ -102,7 +108,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       this.#reply(channel, message, content);
     } else this.#parts.log(`a message of unknown type ${JSON.stringify(type)} came on ${channel}; nothing was done`);
     this.#publisher.status("idle", parent);
-    if (type === "shutdown_request") await this.leave();
+    if (type === "shutdown_request") void this.leave();
   }
 
   async #replyTo<Type extends RequestType>(
@@ -111,6 +117,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     message: Message,
   ): Promise<{ readonly status?: string }> {
     try {
+      if (channel === "shell") this.#subshells.queueOf(message.header);
       const content = readRequest(type, message.content);
       const handler: Handler<Type> = this.#handlers[type];
       const reply: object = await handler({ content, message, channel });
@@ -201,7 +208,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const gone = this.#session
       ?.dispose()
       .catch((error: Error) => this.#parts.log(`the session did not end: ${error.message}`));
-    await Promise.race([gone, patience]);
+    await Promise.race([Promise.all([gone, this.#subshells.end()]), patience]);
     this.#publisher.flush();
     this.#parts.history.flush();
     this.#parts.exit();
@@ -220,6 +227,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       );
       return;
     }
+    const { silent, stop_on_error: stopOnError } = message.content;
     const abort = () =>
       this.#surrounded(message, () => this.#reply(channel, message, { status: "aborted" }, { status: "aborted" }));
     const run = async () => {
@@ -227,7 +235,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       this.#publisher.status("busy", message.header);
       const reply = await this.#replyTo("execute_request", channel, message);
       const { status } = reply;
-      const failed = status !== "ok" && message.content.stop_on_error !== false;
+      const failed = status !== "ok" && stopOnError !== false && silent !== true;
       const abortOthers = failed ? await queue.withdraw() : undefined;
       this.#reply(channel, message, reply, {
         started,
@@ -235,6 +243,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
         dependencies_met: true,
         engine: this.#required("sockets").codec.session,
       });
+      this.#parts.history.flush();
       this.#publisher.status("idle", message.header);
       abortOthers?.();
     };
@@ -245,7 +254,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const { code, silent, userExpressions, allowStdin } = content;
     const storeHistory = content.storeHistory && !silent;
     const parent = message.header;
-    const executionCount = storeHistory ? ++this.#executionCount : Math.max(1, this.#executionCount);
+    const executionCount = storeHistory ? ++this.#executionCount : this.#executionCount;
     if (!silent)
       this.#publisher.publish({ type: "execute_input", content: { code, execution_count: executionCount }, parent });
     if (storeHistory) {
@@ -266,7 +275,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const outcome = await this.#required("session").execute({
       id: parent.msg_id,
       code,
-      executionCount,
+      executionCount: Math.max(1, executionCount),
       silent,
       storeHistory,
       userExpressions,

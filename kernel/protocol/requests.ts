@@ -14,7 +14,8 @@ const readers: { [Type in RequestType]: Reader<Type> } = {
     silent: flag(content, "silent", false),
     storeHistory: flag(content, "store_history", true),
     userExpressions: expressions(content.user_expressions),
-    allowStdin: flag(content, "allow_stdin", true),
+    // A client that says nothing of stdin may not listen to it; a question would hold its cell for ever.
+    allowStdin: flag(content, "allow_stdin", false),
     stopOnError: flag(content, "stop_on_error", true),
   }),
   inspect_request: (content) => ({

@@ -21,7 +21,12 @@ export class Subshells {
   delete(id: string): void {
     const queue = this.#named(id);
     this.#others.delete(id);
-    void queue.withdraw().then((abort) => abort());
+    void queue.end();
+  }
+
+  /** Aborts what waits in any of them, and resolves when what runs has ended. */
+  async end(): Promise<void> {
+    await Promise.all([this.main, ...this.#others.values()].map((queue) => queue.end()));
   }
 
   list(): string[] {

@@ -68,7 +68,7 @@ export class Codec {
     const [header, parent, metadata, content] = parts.map(parseObject);
     if (!header || !parent || !metadata || !content) throw new BadMessage("a frame is missing");
     const checked = asHeader(header);
-    if (!checked) throw new BadMessage("the header has no msg_id, msg_type or session");
+    if (!checked) throw new BadMessage("the header has no msg_id or no msg_type");
     return {
       identities: frames.slice(0, at),
       header: checked,
@@ -116,7 +116,7 @@ function parseObject(frame: Buffer): Json {
 }
 
 function asHeader(value: Json): Header | undefined {
-  const { msg_id, msg_type, session } = value;
-  const whole = typeof msg_id === "string" && typeof msg_type === "string" && typeof session === "string";
+  const { msg_id, msg_type } = value;
+  const whole = typeof msg_id === "string" && typeof msg_type === "string";
   return whole ? (value as Header) : undefined;
 }

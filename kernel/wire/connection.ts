@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Connection } from "./messages.js";
 
-const ports = ["shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"] as const;
+/** The fields of a connection that say where each socket is. */
+export const portNames = ["shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"] as const;
 
 /**
  * Reads a connection file.
@@ -27,7 +28,7 @@ export function readConnection(path: string): Connection {
   field("ip", "an address", typeof ip === "string");
   field("key", "a string", typeof key === "string");
   field("signature_scheme", 'a string like "hmac-sha256"', typeof signature_scheme === "string");
-  for (const port of ports)
+  for (const port of portNames)
     field(
       port,
       "a port number",
@@ -38,7 +39,7 @@ export function readConnection(path: string): Connection {
 
 /** A new connection on free local ports with a fresh key. The ports were free a moment ago; nothing keeps them so. */
 export async function newConnection(ip = "127.0.0.1"): Promise<Connection> {
-  const servers = ports.map(() => createServer());
+  const servers = portNames.map(() => createServer());
   const numbers = await Promise.all(
     servers.map(
       (server) =>
@@ -53,9 +54,9 @@ export async function newConnection(ip = "127.0.0.1"): Promise<Connection> {
     ),
   );
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  const named = Object.fromEntries(ports.map((port, index) => [port, numbers[index]])) as Pick<
+  const named = Object.fromEntries(portNames.map((port, index) => [port, numbers[index]])) as Pick<
     Connection,
-    (typeof ports)[number]
+    (typeof portNames)[number]
   >;
   return { transport: "tcp", ip, ...named, key: randomUUID(), signature_scheme: "hmac-sha256" };
 }
@@ -66,7 +67,7 @@ export function writeConnection(path: string, connection: Connection): void {
 }
 
 /** The address of one of a connection's sockets, as zeromq writes it. */
-export function address(connection: Connection, port: (typeof ports)[number]): string {
+export function address(connection: Connection, port: (typeof portNames)[number]): string {
   const { transport, ip } = connection;
   if (transport === "ipc") return `ipc://${ip}-${connection[port]}`;
   return `tcp://${ip.includes(":") && !ip.startsWith("[") ? `[${ip}]` : ip}:${connection[port]}`;

@@ -1,13 +1,13 @@
 import type { BroadcastContents, ReplyContents } from "./schemas.js";
 
-/** A message header of protocol 5.5. A client may add `subshell_id`, and fields that we keep and echo unread. */
+/** A message header of protocol 5.5. Clients leave fields out, add `subshell_id` or others of theirs; we echo what came. */
 export interface Header {
   readonly msg_id: string;
   readonly msg_type: string;
-  readonly session: string;
-  readonly username: string;
-  readonly date: string;
-  readonly version: string;
+  readonly session?: string;
+  readonly username?: string;
+  readonly date?: string;
+  readonly version?: string;
   readonly subshell_id?: string | null;
   readonly [other: string]: unknown;
 }

@@ -1,6 +1,7 @@
+import { rmSync } from "node:fs";
 import { Router, type Socket, XPublisher } from "zeromq";
 import { BadMessage, type Codec } from "./codec.js";
-import { address } from "./connection.js";
+import { address, portNames } from "./connection.js";
 import type { Connection, Header, Json, Message } from "./messages.js";
 import { Outbox } from "./outbox.js";
 
@@ -23,6 +24,8 @@ export interface Outgoing {
 type SocketName = "shell" | "control" | "stdin" | "heartbeat" | "iopub";
 
 const largestFrame = 1 << 30;
+/** Milliseconds until the sockets of a client that waited for us are all connected: zeromq tries again every 100 to 200. */
+const audiencePatience = 250;
 
 /**
  * The five sockets of a kernel: shell, control and stdin to talk with one client at a time, iopub to tell everybody,
@@ -39,8 +42,13 @@ export class KernelSockets {
   };
   readonly #outboxes: { readonly [Name in SocketName]: Outbox };
   #closed = false;
+  #hear = () => {};
+  readonly #heard = new Promise<void>((resolve) => {
+    this.#hear = resolve;
+  });
 
   private constructor(
+    readonly connection: Connection,
     readonly codec: Codec,
     readonly listener: SocketListener,
   ) {
@@ -58,7 +66,7 @@ export class KernelSockets {
 
   /** @throws Error naming the address that could not be bound. */
   static async bind(connection: Connection, codec: Codec, listener: SocketListener): Promise<KernelSockets> {
-    const sockets = new KernelSockets(codec, listener);
+    const sockets = new KernelSockets(connection, codec, listener);
     const bind = async (socket: Socket & { bind(at: string): Promise<void> }, port: Parameters<typeof address>[1]) => {
       const at = address(connection, port);
       try {
@@ -78,10 +86,27 @@ export class KernelSockets {
       bind(heartbeat, "hb_port"),
       bind(iopub, "iopub_port"),
     ]);
-    for (const channel of ["shell", "control", "stdin"] as const) void sockets.#listen(channel);
     void sockets.#echo();
     void sockets.#welcome();
     return sockets;
+  }
+
+  /**
+   * Resolves once somebody hears what is published, or will not soon. A client's request may arrive before its
+   * subscription: what was published for it would be lost.
+   */
+  async audience(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, audiencePatience);
+    });
+    await Promise.race([this.#heard, patience]);
+    clearTimeout(timer);
+  }
+
+  /** Begins to hand what arrives to the listener. */
+  listen(): void {
+    for (const channel of ["shell", "control", "stdin"] as const) void this.#listen(channel);
   }
 
   /** Answers one client: `identities` are those its request came with. */
@@ -99,6 +124,8 @@ export class KernelSockets {
     this.#closed = true;
     await Promise.all(Object.values(this.#outboxes).map((outbox) => outbox.drained()));
     for (const socket of Object.values(this.#sockets)) socket.close();
+    if (this.connection.transport === "ipc")
+      for (const port of portNames) rmSync(address(this.connection, port).replace("ipc://", ""), { force: true });
   }
 
   #write(name: SocketName, identities: readonly Buffer[], outgoing: Outgoing): Header {
@@ -141,6 +168,7 @@ export class KernelSockets {
       const [event] = frames;
       if (event?.[0] !== 1) continue;
       const subscription = event.subarray(1).toString();
+      this.#hear();
       this.publish(subscription, { type: "iopub_welcome", content: { subscription }, parent: undefined });
     }
   }

@@ -42,6 +42,11 @@ describe("history", () => {
     assert.deepEqual(range(1, 1, 2), [[1, 1, "a"]]);
     assert.deepEqual(range(99, 1), []);
     assert.deepEqual(range(-5, 1), []);
+    assert.deepEqual(range(0, -1), [[0, 2, "e"]], "negative lines count back");
+    assert.deepEqual(range(1, -3, -1), [
+      [1, 1, "a"],
+      [1, 2, "b"],
+    ]);
   });
 
   test("search takes shell patterns over the whole cell, the latest n, once each if unique", () => {

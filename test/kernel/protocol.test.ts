@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Dealer } from "zeromq";
 import { KernelClient } from "../../kernel/wire/client.js";
-import { newConnection, writeConnection } from "../../kernel/wire/connection.js";
+import { Codec } from "../../kernel/wire/codec.js";
+import { address, newConnection, writeConnection } from "../../kernel/wire/connection.js";
 import type { Message } from "../../kernel/wire/messages.js";
 import { resultText, startKernel, streamText, type TestKernel, typesOf } from "./startKernel.js";
 
@@ -62,6 +64,12 @@ describe("the protocol", { timeout: 180_000 }, () => {
       ["error", "ok", "ok"],
     );
     assert.equal((await run("3")).reply.content.status, "ok", "a cell sent afterwards runs");
+    const quiet = await Promise.all([run(slowFailure, { silent: true }), run("4")]);
+    assert.deepEqual(
+      quiet.map(({ reply }) => reply.content.status),
+      ["error", "ok"],
+      "a silent failure is nobody's business",
+    );
   });
 
   test("control, shell questions and the heartbeat are answered while a cell loops; interrupt stops it and keeps state", async () => {
@@ -193,6 +201,10 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.deepEqual((await ask("list_subshell_request", {}, "control")).subshell_id, []);
     assert.equal((await ask("delete_subshell_request", { subshell_id: one }, "control")).status, "error");
     assert.equal((await run("1", { header: { subshell_id: one } })).reply.content.status, "error");
+    const elsewhere = { timeout, header: { subshell_id: one } };
+    const { reply } = await client.request("shell", "kernel_info_request", {}, elsewhere);
+    assert.equal(reply.header.msg_type, "kernel_info_reply");
+    assert.match(String(reply.content.evalue), /subshell_id is/);
   });
 
   test("password questions say so, and an answer that nobody asked for is ignored", async () => {
@@ -209,6 +221,30 @@ describe("the protocol", { timeout: 180_000 }, () => {
       ["b? ", true],
     ]);
     assert.equal(resultText(iopub), "'a+b'");
+  });
+
+  test("a request that says nothing of stdin is not asked", async () => {
+    for (const code of ["await input('anybody?')", "prompt('anybody?')"])
+      assert.equal((await ask("execute_request", { code })).ename, "StdinNotImplementedError");
+  });
+
+  test("a header may hold its id and its type only, and is echoed as it came", async () => {
+    const header = { msg_id: "few-fields", msg_type: "kernel_info_request" };
+    const { key, signature_scheme } = client.connection;
+    const frames = new Codec(key, signature_scheme).encode({
+      identities: [],
+      header,
+      parent: undefined,
+      metadata: {},
+      content: {},
+      buffers: [],
+    });
+    const socket = new Dealer({ linger: 0 });
+    socket.connect(address(client.connection, "shell_port"));
+    await socket.send(frames as Buffer[]);
+    const answer = new Codec(key, signature_scheme).decode(await socket.receive());
+    socket.close();
+    assert.deepEqual(answer.parent, header);
   });
 
   test("50 MB of output arrive whole", async () => {
@@ -294,6 +330,55 @@ describe("the kernel's life", { timeout: 60_000 }, () => {
     rmSync(folder, { recursive: true });
   });
 
+  test("a cell whose reply was sent is in the history, though the kernel is killed at once", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "history-"));
+    const env = { POLICYSCOPE_HISTORY: folder };
+    const killed = await startKernel({ env });
+    await killed.client.execute("'kept'", { timeout });
+    killed.client.kill();
+    killed.client.close();
+    await using kernel = await startKernel({ env });
+    const tail = { raw: true, output: true, hist_access_type: "tail", n: 1 };
+    const { reply } = await kernel.client.request("shell", "history_request", tail, { timeout });
+    assert.deepEqual(reply.content.history, [[1, 1, ["'kept'", "'kept'"]]]);
+    rmSync(folder, { recursive: true });
+  });
+
+  test("what a client asks before the kernel listens is answered and heard whole; what it asks before shutdown, too", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "early-"));
+    const file = join(folder, "connection.json");
+    writeConnection(file, await newConnection());
+    const early = await KernelClient.connect(file);
+    const heard: Message[] = [];
+    early.listen((channel, message) => {
+      if (channel === "iopub") heard.push(message);
+    });
+    const silent = early.execute("", { timeout, silent: true });
+    const first = early.execute("console.log('early'); 1", { timeout });
+    const env = { ...process.env, POLICYSCOPE_HISTORY: "off" };
+    const child = spawn(process.execPath, ["dist/kernel/main.js", file], { stdio: "ignore", env });
+    const ended = once(child, "exit");
+    assert.equal((await silent).reply.content.execution_count, 0, "nothing was counted yet");
+    const { reply, iopub } = await first;
+    assert.equal(reply.content.execution_count, 1);
+    assert.deepEqual(typesOf(iopub), ["status", "execute_input", "stream", "execute_result", "status"]);
+    const states = heard.flatMap(({ content }) => content.execution_state ?? []);
+    assert.deepEqual(states, ["starting", "busy", "idle", "busy", "idle"]);
+    const subshell = await early.request("control", "create_subshell_request", {}, { timeout });
+    const header = { subshell_id: subshell.reply.content.subshell_id };
+    const endless = early.execute("await new Promise(() => {})", { timeout, header });
+    const waiting = early.execute("'never'", { timeout, header });
+    const last = early.execute("await new Promise((r) => setTimeout(r, 50)); console.log('last')", { timeout });
+    const shutdown = early.request("shell", "shutdown_request", { restart: false }, { timeout });
+    assert.equal(streamText((await last).iopub), "last\n", "on shell, shutdown waits its turn");
+    assert.equal((await shutdown).reply.content.status, "ok");
+    assert.equal((await endless).reply.content.ename, "SessionEnded");
+    assert.equal((await waiting).reply.content.status, "aborted");
+    await ended;
+    early.close();
+    rmSync(folder, { recursive: true });
+  });
+
   test("it ends when the process that started it is killed", {
     skip: process.platform === "win32" && "POSIX only",
   }, async () => {
@@ -341,6 +426,7 @@ describe("the kernel's life", { timeout: 60_000 }, () => {
     const ended = once(child, "exit");
     await client.shutdown();
     await ended;
+    assert.deepEqual(readdirSync(folder), ["connection.json"], "no socket is left behind");
     rmSync(folder, { recursive: true });
   });
 
