@@ -64,8 +64,8 @@ export type FromUser =
   | { readonly type: "cdpEvent"; readonly method: string; readonly params: Json }
   | { readonly type: "help"; readonly id: number; readonly expression: string; readonly detailLevel: 0 | 1 }
   | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
-  /** A synchronous child process has ended: what it wrote to inherited descriptors comes before what follows. */
-  | { readonly type: "inherited" }
+  /** A synchronous child process begins or has ended: {@link SYNC_MARK} was written to the inherited descriptors as well. */
+  | { readonly type: "sync" }
   | { readonly type: "exiting"; readonly reason: string };
 
 /** Head of a stream frame. */
@@ -73,3 +73,6 @@ export interface StreamHead {
   readonly name: "stdout" | "stderr";
   readonly parent: unknown;
 }
+
+/** What U writes to its own stdout and stderr wherever it sends `sync`: it says what of three streams came before and what after. */
+export const SYNC_MARK = "\u0000\u001b_kernel sync\u001b\\";

@@ -15,7 +15,7 @@ import type {
   Session,
   SessionOptions,
 } from "./handle.js";
-import type { FromUser, StreamHead, ToUser } from "./messages.js";
+import { type FromUser, type StreamHead, SYNC_MARK, type ToUser } from "./messages.js";
 import { carrierFlags } from "./user/carrier.js";
 
 const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
@@ -26,8 +26,8 @@ const EXIT_MS = 400;
 const MAX_CELLS = 1000;
 /** How long a question about runtime values waits for a busy U. */
 const PATIENCE_MS = 250;
-/** Inherited output is complete when nothing has come for so long. */
-const INHERITED_QUIET_MS = 3;
+/** A mark that has not come on inherited output for so long will not come: the cell closed the descriptor. */
+const MARK_PATIENCE_MS = 1000;
 
 /** Start a user process. */
 export function createSession<Parent>(options: SessionOptions<Parent>): Session<Parent> {
@@ -149,9 +149,11 @@ class UserProcess<Parent> {
   readonly #closed: Promise<void>;
   #seq = 0;
   #latest: Parent | undefined;
-  #lastRaw = 0;
   readonly #waiting: Frame[] = [];
-  #holding = false;
+  readonly #inherited = { stdout: new MarkedText(SYNC_MARK), stderr: new MarkedText(SYNC_MARK) };
+  /** How many marks the frames that were delivered had passed. */
+  #passed = 0;
+  #impatient: NodeJS.Timeout | undefined;
   #ready = false;
   readonly #onIdle = new Set<() => void>();
   #exiting: string | undefined;
@@ -269,25 +271,36 @@ class UserProcess<Parent> {
     this.#toUser.write(messageFrame(message, buffers));
   }
 
-  /** Hand over frames in order; after a synchronous child, wait until its inherited output has been read. */
+  /** Hand over frames and inherited output in order: where a synchronous child began and ended, all three streams have a mark. */
   #deliver(): void {
-    while (!this.#holding) {
-      const frame = this.#waiting.shift();
+    const { stdout, stderr } = this.#inherited;
+    for (;;) {
+      for (const name of ["stdout", "stderr"] as const) {
+        const text = this.#inherited[name].take(this.#passed);
+        if (text !== "") this.#stream({ name, parent: this.#latest }, text);
+      }
+      const frame = this.#waiting[0];
       if (!frame) return;
+      if (frame.kind === "message" && (frame.head as FromUser).type === "sync") {
+        if (Math.min(stdout.marks, stderr.marks) <= this.#passed) {
+          this.#impatient ??= setTimeout(() => this.#passMark(), MARK_PATIENCE_MS);
+          return;
+        }
+        clearTimeout(this.#impatient);
+        this.#impatient = undefined;
+        this.#passed++;
+      }
+      this.#waiting.shift();
       if (frame.kind === "stream") this.#stream(frame.head as StreamHead, frame.buffers[0]?.toString() ?? "");
-      else if ((frame.head as FromUser).type === "inherited") {
-        this.#holding = true;
-        const release = (): void => {
-          if (performance.now() - this.#lastRaw < INHERITED_QUIET_MS) {
-            setTimeout(release, 1);
-            return;
-          }
-          this.#holding = false;
-          this.#deliver();
-        };
-        setTimeout(release, 1);
-      } else this.#receive(frame.head as FromUser, frame.buffers);
+      else this.#receive(frame.head as FromUser, frame.buffers);
     }
+  }
+
+  /** Go on as if the next mark had come. */
+  #passMark(): void {
+    this.#impatient = undefined;
+    for (const text of Object.values(this.#inherited)) text.assume(this.#passed + 1);
+    this.#deliver();
   }
 
   #receive(message: FromUser, buffers: readonly Uint8Array[]): void {
@@ -295,7 +308,7 @@ class UserProcess<Parent> {
       case "ready":
         this.#ready = true;
         return;
-      case "inherited":
+      case "sync":
         return;
       case "publish":
         this.#events.publish({
@@ -372,14 +385,14 @@ class UserProcess<Parent> {
     });
   }
 
-  /** What U's child processes (or its native code) write to inherited descriptors belongs to the latest cell. */
+  /** What U's synchronous children (or its native code) write to inherited descriptors belongs to the latest cell. */
   #raw(name: "stdout" | "stderr", stream: Readable): void {
     const decoder = new StringDecoder("utf8");
     stream.on("data", (chunk: Buffer) => {
-      this.#lastRaw = performance.now();
       const text = decoder.write(chunk);
       if (name === "stderr") this.#fatal = (this.#fatal + text).slice(-4000);
-      if (text !== "") this.#stream({ name, parent: this.#latest }, text);
+      this.#inherited[name].push(text);
+      this.#deliver();
     });
     stream.on("error", () => undefined);
   }
@@ -401,6 +414,12 @@ class UserProcess<Parent> {
   }
 
   #gone(problem: string | undefined, code: number | null, signal: string | null): void {
+    // Marks that were still to come will not come any more.
+    clearTimeout(this.#impatient);
+    for (const text of Object.values(this.#inherited)) text.assume(Infinity);
+    this.#deliver();
+    this.#passed = Infinity;
+    this.#deliver();
     if (this.#ending === undefined || problem) {
       const reason = problem ?? this.#exiting ?? explain(code, signal, this.#fatal);
       this.#ending = reason;
@@ -430,6 +449,50 @@ class UserProcess<Parent> {
     this.#tellIdle();
     for (const { reject } of this.#asked.values()) reject(new Error(`the user process has ended: ${reason}`));
     this.#asked.clear();
+  }
+}
+
+/** Text in which marks come, cut at them. */
+class MarkedText {
+  /** Pieces that nobody has taken; each lies behind the given number of marks. */
+  readonly #pieces: { readonly behind: number; readonly text: string }[] = [];
+  #rest = "";
+  #marks = 0;
+  #assumed = 0;
+
+  constructor(readonly mark: string) {}
+
+  /** How many marks have come. */
+  get marks(): number {
+    return Math.max(this.#marks, this.#assumed);
+  }
+
+  push(text: string): void {
+    const parts = (this.#rest + text).split(this.mark);
+    const last = parts.pop() ?? "";
+    for (const part of parts) this.#put(part, this.#marks++);
+    // The beginning of a mark, perhaps.
+    let cut = Math.max(0, last.length - this.mark.length + 1);
+    while (cut < last.length && !this.mark.startsWith(last.slice(cut))) cut++;
+    this.#put(last.slice(0, cut), this.#marks);
+    this.#rest = last.slice(cut);
+  }
+
+  /** What came before mark number `marks`, and leave the rest. */
+  take(marks: number): string {
+    let text = "";
+    while (this.#pieces[0] && this.#pieces[0].behind <= marks) text += this.#pieces.shift()?.text ?? "";
+    return text;
+  }
+
+  /** Wait for no mark up to this number. */
+  assume(marks: number): void {
+    this.#assumed = Math.max(this.#assumed, marks);
+    if (marks === Infinity) this.#put(this.#rest, this.#marks);
+  }
+
+  #put(text: string, behind: number): void {
+    if (text !== "") this.#pieces.push({ behind, text });
   }
 }
 

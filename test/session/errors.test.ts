@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { notebook, plain, until } from "./notebook.js";
 
@@ -90,6 +93,90 @@ describe("errors", () => {
     await until(() => shown(cell) !== "[]" && shown(rejected.cell) !== "[]", "late errors");
     assert.deepEqual([shown(cell), shown(rejected.cell)], ['["from a timer"]', '["rejected"]']);
     assert.equal((await run("1")).text, "1");
+    assert.deepEqual(book.exits, []);
+  });
+
+  it("stay in the user's terms whatever cells do to Error.prepareStackTrace", async () => {
+    const own = await run(
+      "const zero: number = 0;\nError.prepareStackTrace = (_, sites) => sites.map((s) => [s.getFileName(), s.getLineNumber(), s.getColumnNumber()].join(' '));\nconst sites: unknown = new Error().stack;\nError.prepareStackTrace = undefined;\nsites",
+    );
+    assert.equal(own.text, `[ 'Cell In[${own.cell}] 3 24' ]`);
+    const restored = await run(
+      "const before = Error.prepareStackTrace; Error.prepareStackTrace = () => { throw 1 }; Error.prepareStackTrace = before; null.x",
+    );
+    assert.ok(restored.traceback.endsWith(`    at Cell In[${restored.cell}]:1:125`), restored.traceback);
+    await run("delete Error.prepareStackTrace");
+    const after = await run("null.x");
+    assert.ok(after.traceback.endsWith(`    at Cell In[${after.cell}]:1:6`), after.traceback);
+  });
+
+  it("are shown as far as they can be read", async () => {
+    for (const [code, ename, evalue] of [
+      ["class Odd extends TypeError {}\nthrow new Odd('a')", "Odd", "a"],
+      ["throw Object.defineProperty(new Error('b'), 'stack', { get() { throw 1 } })", "Error", "b"],
+      ["throw Object.defineProperty(new RangeError('c'), 'message', { get() { throw 1 } })", "RangeError", ""],
+      ["throw new Proxy({}, { get() { throw 1 } })", "Uncaught", "{}"],
+      ["const gone = Proxy.revocable({}, {}); gone.revoke(); throw gone.proxy", "Uncaught", "<Revoked Proxy>"],
+      ["throw Object.assign(new Error('e'), { name: 7, stack: 5 })", "Error", "e"],
+      ["throw { [Symbol.for('nodejs.util.inspect.custom')]() { throw 1 }, toString: null, a: 1 }", "Uncaught", /a: 1/],
+      ["require('node:fs').readFileSync(1, { encoding: 'zz' as never })", "TypeError", /invalid encoding/],
+    ] as const) {
+      const { outcome } = await run(code);
+      assert.ok(outcome.status === "error");
+      assert.equal(outcome.ename, ename, code);
+      if (typeof evalue === "string") assert.equal(outcome.evalue, evalue, code);
+      else assert.match(outcome.evalue, evalue);
+    }
+  });
+
+  it("in a very long line are shown where they are", async () => {
+    const { traceback, cell } = await run(`const far = 1;${" ".repeat(100_000)}throw new Error('far')`);
+    assert.ok(traceback.includes(`at Cell In[${cell}]:1:100021`), traceback);
+    assert.match(traceback, /\.\.\. +throw new Error\('far'\)\n/);
+    assert.ok(traceback.length < 5000);
+  });
+
+  it("of a name declared twice point at the second", async () => {
+    const { traceback, cell } = await run("const twice = 1;\nconst twice = 2;");
+    assert.ok(traceback.includes(`Cell In[${cell}]:2:7`), traceback);
+  });
+
+  it("in local modules show the module's line and the cell's, before and after a change on disk", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "modules-"));
+    const write = (file: string, code: string): void => {
+      writeFileSync(join(folder, file), code);
+      utimesSync(join(folder, file), new Date(), new Date(Date.now() + Math.random() * 1e6));
+    };
+    await run(`process.chdir(${JSON.stringify(folder)})`);
+    write("m.ts", "interface A { a: 1 }\nexport function boom(a: A): never {\n  throw new Error('old');\n}");
+    const old = await run("import { boom } from './m.ts';\nboom({ a: 1 })");
+    assert.match(old.traceback, /m\.ts:3:9[\s\S]*> 3 \| {3}throw new Error\('old'\);[\s\S]*> 2 \| boom\(\{ a: 1 \}\)/);
+    write("m.ts", "type A = unknown;\n\n\n\nexport function boom(a: A): never {\n  throw new Error('new');\n}");
+    const changed = await run("import { boom } from './m.ts';\nboom(1)");
+    assert.match(changed.traceback, /> 6 \| {3}throw new Error\('new'\);[\s\S]*at boom \(.*m\.ts:6:9\)/);
+    write("bad.ts", "export const a = 1;\nexport const b: number = ;");
+    const broken = await run("await import('./bad.ts')");
+    assert.ok(broken.outcome.status === "error" && broken.outcome.ename === "SyntaxError");
+    assert.match(
+      broken.traceback,
+      /> 2 \| export const b: number = ;\n {4}\| {26}\^[\s\S]*at .*bad\.ts:2:26\n {4}at async Cell/,
+    );
+    for (const { traceback } of [old, changed, broken]) assert.doesNotMatch(traceback, /node:internal|kernel\/|dist\//);
+  });
+
+  it("go to the cell's own handlers where it has set some, and to the notebook again when it has removed them", async () => {
+    const ran = await run(
+      "process.once('uncaughtException', (e) => console.log('mine', e.message)); setTimeout(() => { throw new Error('a') }, 5); await new Promise((r) => setTimeout(r, 40))",
+    );
+    assert.equal(ran.stdout, "mine a\n");
+    assert.deepEqual(
+      ran.messages.filter(({ msgType }) => msgType === "error"),
+      [],
+    );
+    const next = await run(
+      "process.removeAllListeners('uncaughtException'); setTimeout(() => { throw new Error('b') }, 5); await new Promise((r) => setTimeout(r, 40))",
+    );
+    assert.equal(next.messages.find(({ msgType }) => msgType === "error")?.content.evalue, "b");
     assert.deepEqual(book.exits, []);
   });
 });

@@ -24,6 +24,14 @@ describe("output", () => {
     assert.equal(ran.stdout, "one two\nthree\nfour\n");
   });
 
+  it("of synchronous children lies between the lines before and after", async () => {
+    const ran = await run(
+      "const { execSync } = require('node:child_process'); for (let i = 0; i < 6; i++) { console.log('mine', i); execSync('echo theirs ' + i + '; echo wrong >&2', { stdio: 'inherit' }); }; void 0",
+    );
+    assert.equal(ran.stdout, Array.from({ length: 6 }, (_, i) => `mine ${i}\ntheirs ${i}\n`).join(""));
+    assert.equal(ran.stderr, "wrong\n".repeat(6));
+  });
+
   it("appears while the cell is busy", async () => {
     const running = run("console.log('begun'); const end = Date.now() + 700; while (Date.now() < end);");
     const started = performance.now();
@@ -135,5 +143,72 @@ describe("output", () => {
     const ran = await run("Array.from({ length: 99 }, () => 'x'.repeat(5000))");
     assert.ok((ran.text?.length ?? 0) < 110_000);
     assert.match(ran.text ?? "", /more characters/);
+  });
+
+  it("of bytes, encodings and descriptors keeps its order", async () => {
+    for (const [code, stdout] of [
+      ["const e = Buffer.from('é😀'); for (const byte of e) process.stdout.write(Buffer.of(byte))", "é😀"],
+      ["process.stdout.write('4142', 'hex'); process.stdout.write(Buffer.from('\\ufeffx'))", "AB\ufeffx"],
+      ["process.stdout.write(Buffer.of(0xc3)); process.stdout.write('next')", "\ufffdnext"],
+      ["process.stdout.end('end\\n', () => console.log('ended')); await new Promise(setImmediate)", "end\nended\n"],
+      ["try { process.stdout.write(5 as never) } catch (e) { console.log(e.code) }", "ERR_INVALID_ARG_TYPE\n"],
+      [
+        "import * as fs from 'node:fs'; console.log('a'); fs.writeSync(1, 'b\\n'); console.log('c'); fs.writeFileSync(1, 'd\\n'); fs.writeSync(1, Buffer.from('__e\\n'), 2); fs.writevSync(1, [Buffer.from('f'), Buffer.from('\\n')])",
+        "a\nb\nc\nd\ne\nf\n",
+      ],
+      [
+        "process.env.NO_COLOR = '1'; console.log(1, process.stdout.getColorDepth()); delete process.env.NO_COLOR",
+        "1 1\n",
+      ],
+      [
+        "const own = console.log; console.log = (x) => own('patched', x); console.log('p'); console.log = own; void 0",
+        "patched p\n",
+      ],
+    ] as const) {
+      assert.equal((await run(`${code}; void 0`)).stdout, stdout, code);
+    }
+  });
+
+  it("before an abort is not lost", async () => {
+    const ran = await run("console.log('line'); process.stdout.write('last'); process.abort()");
+    assert.equal(ran.stdout, "line\nlast");
+    assert.equal((await run("1")).text, "1");
+  });
+
+  it("of a bundle is text, base64 or JSON as its type asks, and says what cannot be sent", async () => {
+    const shown = async (bundle: string) =>
+      (await run(`({ [Symbol.for('Jupyter.display')]: () => (${bundle}) })`)).data;
+    assert.equal((await shown("{ 'image/png': new Uint8Array([1, 2, 3]).buffer }"))?.["image/png"], "AQID");
+    assert.equal((await shown("{ 'image/svg+xml': Buffer.from('<svg/>') }"))?.["image/svg+xml"], "<svg/>");
+    assert.equal((await shown("{ 'text/html': ['a', 'b'], 'text/plain': 5 }"))?.["text/html"], "ab");
+    assert.deepEqual((await shown("{ 'application/json': { a: new Float32Array(2) } }"))?.["application/json"], {
+      a: [0, 0],
+    });
+    assert.equal((await shown("{ then: (f) => f({ 'text/html': 'thenable' }) }"))?.["text/html"], "thenable");
+    for (const bundle of ["{ 'application/json': 1n }", "{ 'text/html': {} }", "5"]) {
+      const ran = await run(`({ [Symbol.for('Jupyter.display')]: () => (${bundle}) })`);
+      assert.match(ran.stderr, /failed: TypeError: .*(?:BigInt|is a string, not|returned 5)/);
+      assert.ok(ran.text);
+    }
+    const raw = await run("const round = {}; round.o = round; display({ 'application/json': round }, { raw: true })");
+    assert.match(raw.traceback, /application\/json cannot be sent as JSON: .*circular/);
+    assert.match((await run("display(1, { display_id: 5 as never })")).traceback, /display_id is a string, not 5/);
+    const chart = await run("({ data: [{ y: [1n] }], layout: {} })");
+    assert.deepEqual(Object.keys(chart.data ?? {}), ["text/plain"]);
+    const { messages } = await run(
+      "({ [Symbol.for('Jupyter.display')]: () => [{ 'text/html': 'x' }, { 'text/html': { isolated: true } }] })",
+    );
+    assert.deepEqual(messages.at(-1)?.content.metadata, { "text/html": { isolated: true } });
+  });
+
+  it("of blobs, elements and proxies", async () => {
+    assert.equal((await run("new Blob([Uint8Array.of(1)], { type: 'image/png' })")).data?.["image/png"], "AQ==");
+    assert.equal((await run("new Uint8Array(Buffer.from('GIF89a')).buffer")).data?.["image/gif"], "R0lGODlh");
+    assert.equal((await run("({ outerHTML: '<b>x</b>' })")).data?.["text/html"], "<b>x</b>");
+    assert.equal((await run("new Proxy({}, { get: () => () => ({}), getPrototypeOf() { throw 1 } })")).text, "{}");
+    assert.equal(
+      (await run("const gone = Proxy.revocable({}, {}); gone.revoke(); gone.proxy")).text,
+      "<Revoked Proxy>",
+    );
   });
 });

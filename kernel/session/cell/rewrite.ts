@@ -92,7 +92,9 @@ function parse(code: string, lang: "ts" | "js"): Node {
   const result = parseSync(`cell.${lang}`, code, { lang, sourceType: "module", showSemanticErrors: true });
   const error = result.errors[0];
   if (error) {
-    const offset = error.labels[0]?.start ?? 0;
+    // A second declaration is the mistake, not the first.
+    const label = error.message.includes("already been declared") ? error.labels.at(-1) : error.labels[0];
+    const offset = label?.start ?? 0;
     const before = code.slice(0, offset);
     const line = before.split("\n").length;
     const column = offset - before.lastIndexOf("\n");
@@ -226,7 +228,9 @@ class Edits {
   after(at: number, text: string): void {
     this.#text.appendLeft(at, text);
     this.#touched = true;
-    if (!/^\s*(?:;\s*)?(?:\/\/.*)?(?:\n|$)/.test(this.code.slice(at, at + 200))) this.#shifted = true;
+    const lineEnds = /\s*(?:;\s*)?(?:\/\/.*)?(?:\n|$)/y;
+    lineEnds.lastIndex = at;
+    if (!lineEnds.test(this.code)) this.#shifted = true;
   }
   /** Replace, padding to the same width if the new text is shorter. */
   replace(start: number, end: number, text: string, moved = false): void {

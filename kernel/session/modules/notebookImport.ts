@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { constants, Script } from "node:vm";
+import { brokenModule } from "../user/errors.js";
 import { guardBuiltins } from "../user/guards.js";
 import { isMissing, NOTEBOOK_FILE } from "./localModules.js";
 import { forgetChanged } from "./notebookRequire.js";
@@ -28,9 +29,8 @@ export async function notebookImport(
     return await importerFor(process.cwd())(name, options);
   } catch (error) {
     if (isMissing(error)) throw explained(error as Error, name);
-    // A file that does not parse says where in its message; the stack is the loader's, perhaps another thread's.
     const broken = error as Error | null;
-    if (broken?.name === "SyntaxError" && broken.stack?.includes("stripTypes")) throw new SyntaxError(broken.message);
+    if (broken?.name === "SyntaxError" && broken.stack?.includes("stripTypes")) throw brokenModule(broken);
     throw error;
   }
 }

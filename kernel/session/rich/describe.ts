@@ -10,11 +10,21 @@ const MAX_CELL = 200;
 export function richView(value: unknown): Record<string, unknown> | undefined {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return undefined;
   if (value instanceof Uint8Array) return imageView(value) ?? numbersView(value, [value.length]);
+  if (types.isAnyArrayBuffer(value)) return imageView(new Uint8Array(value));
   if (types.isTypedArray(value)) return numbersView(value as NumberArray, [(value as NumberArray).length]);
   if (Array.isArray(value)) return recordsView(value);
   if (types.isMap(value)) return mapView(value);
   if (types.isSet(value)) return setView(value);
-  return specView(value as Record<string, unknown>);
+  return specView(value as Record<string, unknown>) ?? elementView(value);
+}
+
+/** Elements and canvases of a DOM that runs in Node show as they would on a page. */
+function elementView(value: object): Record<string, unknown> | undefined {
+  if ("outerHTML" in value && typeof value.outerHTML === "string")
+    return { [/^\s*<svg[\s>]/.test(value.outerHTML) ? "image/svg+xml" : "text/html"]: value.outerHTML };
+  if (!("toDataURL" in value) || typeof value.toDataURL !== "function") return undefined;
+  const [, type, base64] = /^data:(image\/\w+);base64,(.*)$/s.exec(String(value.toDataURL("image/png"))) ?? [];
+  return type === undefined ? undefined : { [type]: base64 };
 }
 
 type NumberArray =

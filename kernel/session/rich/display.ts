@@ -1,7 +1,7 @@
 /** How values show themselves: mime bundles, by symbol or by what they are, and the global `display`. */
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { inspect } from "node:util";
+import { inspect, types } from "node:util";
 import { currentWork } from "../user/context.js";
 import { publish, writeStream } from "../user/output.js";
 import { InterruptedError } from "../user/work.js";
@@ -37,12 +37,12 @@ export class DisplayHandle {
   }
 }
 
-/** Displays under way: their promises are no value to show. */
-const underWay = new WeakSet<object>();
+/** What `display` has returned: handles, and promises of displays under way. */
+const returned = new WeakSet<object>();
 
 /** Was this returned by `display`? Then showing it as a cell's value would only repeat it. */
 export function isDisplayResult(value: unknown): boolean {
-  return value instanceof DisplayHandle || (typeof value === "object" && value !== null && underWay.has(value));
+  return typeof value === "object" && value !== null && returned.has(value);
 }
 
 /** Show a value below the cell. Returns a handle to update it with (a promise of it if the value takes time to describe itself). */
@@ -51,7 +51,10 @@ export function display(value: unknown, options: DisplayOptions = {}): DisplayHa
   if (work?.interrupted) throw new InterruptedError();
   if (options.update && options.display_id === undefined)
     throw new TypeError("display(value, { update: true }) needs the display_id to replace");
+  if (options.display_id !== undefined && typeof options.display_id !== "string")
+    throw new TypeError(`display's display_id is a string, not ${inspect(options.display_id, { depth: 0 })}`);
   const handle = new DisplayHandle(options.display_id ?? randomUUID());
+  returned.add(handle);
   const show = ({ data, metadata }: Bundle): DisplayHandle => {
     if (!work?.silent) {
       publish(
@@ -65,7 +68,7 @@ export function display(value: unknown, options: DisplayOptions = {}): DisplayHa
   const bundle = options.raw ? rawBundle(value) : bundleOf(value);
   if (!(bundle instanceof Promise)) return show(bundle);
   const shown = bundle.then(show);
-  underWay.add(shown);
+  returned.add(shown);
   work?.pending.add(shown);
   shown.then(
     () => work?.pending.delete(shown),
@@ -80,28 +83,68 @@ display.clear = (options: { readonly wait?: boolean } = {}): void => {
 };
 
 function rawBundle(value: unknown): Bundle {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isObject(value) || Array.isArray(value)) {
     throw new TypeError(
       `display(value, { raw: true }) takes a mime bundle such as { "text/html": "<b>x</b>" }, not ${inspect(value, { depth: 0 })}`,
     );
   }
-  return { data: encodeBundle(value as Record<string, unknown>), metadata: {} };
+  return { data: encodeBundle(value), metadata: {} };
 }
 
-/** Binary becomes base64; absent representations are left out. */
-function encodeBundle(bundle: Record<string, unknown>): Record<string, unknown> {
+type Bag = Readonly<Record<PropertyKey, unknown>>;
+
+function isObject(value: unknown): value is Bag {
+  return typeof value === "object" && value !== null;
+}
+
+/** Absent representations are left out; binary becomes base64, or text where the type is one of text. */
+function encodeBundle(bundle: Bag): Record<string, unknown> {
   const data: Record<string, unknown> = {};
   for (const [type, value] of Object.entries(bundle)) {
-    if (value === undefined || value === null) continue;
-    data[type] = value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+    const encoded = value === undefined || value === null ? undefined : encode(type, value);
+    if (encoded !== undefined) data[type] = encoded;
   }
   return data;
+}
+
+function encode(type: string, value: unknown): unknown {
+  if (typeof value === "string") return value;
+  const bytes = bytesOf(value);
+  if (bytes) return bytes.toString(/^text\/|[+/]xml$|[+/]json$|javascript$/.test(type) ? "utf8" : "base64");
+  if (!/^text\/|^image\/(?!.*json$)/.test(type)) return encodeJson(type, value);
+  if (Array.isArray(value) && value.every((line) => typeof line === "string")) return value.join("");
+  if (typeof value === "object" || typeof value === "function")
+    throw new TypeError(`the bundle's ${type} is a string, not ${inspect(value, { depth: 0 })}`);
+  return String(value);
+}
+
+function bytesOf(value: unknown): Buffer | undefined {
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return types.isAnyArrayBuffer(value) ? Buffer.from(value) : undefined;
+}
+
+/** JSON as front ends want it: typed arrays are arrays of numbers (charts are full of them). */
+function encodeJson(type: string, value: unknown): unknown {
+  let changed = false;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, (_, inner: unknown) => {
+      if (!types.isTypedArray(inner)) return inner;
+      changed = true;
+      return Array.from(inner as ArrayLike<unknown>);
+    });
+  } catch (error) {
+    throw new TypeError(
+      `the bundle's ${type} cannot be sent as JSON: ${error instanceof Error ? error.message : inspect(error)}`,
+    );
+  }
+  return changed && text !== undefined ? JSON.parse(text) : text && value;
 }
 
 /** The mime bundle of any value; never rejects: a value that fails to describe itself is shown as text. */
 export function bundleOf(value: unknown): Bundle | Promise<Bundle> {
   const own = ownDisplay(value);
-  if (!own) return describe(value);
+  if (!own) return isImage(value) ? imageBundle(value) : describe(value);
   const wrong = (error: unknown): Bundle => {
     writeStream(
       "stderr",
@@ -110,33 +153,60 @@ export function bundleOf(value: unknown): Bundle | Promise<Bundle> {
     return describe(value);
   };
   const check = (result: unknown): Bundle => {
-    if (typeof result !== "object" || result === null || Array.isArray(result)) {
+    const [bundle, about] = withMetadata(result);
+    if (!isObject(bundle) || Array.isArray(bundle)) {
       return wrong(
         new TypeError(
           `it returned ${inspect(result, { depth: 0 })}, not a mime bundle such as { "text/html": "<b>x</b>" }`,
         ),
       );
     }
-    const data = encodeBundle(result as Record<string, unknown>);
+    const data = encodeBundle(bundle);
     if (!("text/plain" in data)) data["text/plain"] = plainText(value);
-    return { data, metadata: {} };
+    return { data, metadata: isObject(about) ? { ...about } : {} };
   };
   try {
     const result = own.call(value);
-    return result instanceof Promise ? result.then(check).catch(wrong) : check(result);
+    return isObject(result) && typeof result.then === "function"
+      ? Promise.resolve(result).then(check).catch(wrong)
+      : check(result);
   } catch (error) {
     return wrong(error);
   }
 }
 
+/** A bundle may come with metadata: `[data, metadata]`, as Python's `_repr_mimebundle_` has it, or `{ data, metadata }`, as messages do. */
+function withMetadata(result: unknown): readonly [unknown, unknown] {
+  if (Array.isArray(result) && result.length === 2 && result.every(isObject)) return [result[0], result[1]];
+  if (isObject(result) && isObject(result.data) && Object.keys(result).every((key) => /^(?:data|metadata)$/.test(key)))
+    return [result.data, result.metadata];
+  return [result, undefined];
+}
+
+/** The value's display method. Proxies that answer to every name are not asked for what they have not. */
 function ownDisplay(value: unknown): ((this: unknown) => unknown) | undefined {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
   try {
-    const method: unknown = (value as Record<symbol, unknown>)[displaySymbol];
+    if (!(displaySymbol in value)) return undefined;
+    const method: unknown = value[displaySymbol];
     return typeof method === "function" ? (method as (this: unknown) => unknown) : undefined;
   } catch {
     return undefined;
   }
+}
+
+const MAX_IMAGE = 50_000_000;
+
+function isImage(value: unknown): value is Blob {
+  return !types.isProxy(value) && value instanceof Blob && /^image\/\w/.test(value.type) && value.size <= MAX_IMAGE;
+}
+
+async function imageBundle(image: Blob): Promise<Bundle> {
+  const type = image.type.replace(/;.*/, "");
+  return {
+    data: { ...encodeBundle({ [type]: await image.arrayBuffer() }), "text/plain": plainText(image) },
+    metadata: {},
+  };
 }
 
 function describe(value: unknown): Bundle {
@@ -159,7 +229,7 @@ export function plainText(value: unknown): string {
 
 function richOf(value: unknown): Record<string, unknown> | undefined {
   try {
-    return richView(value);
+    return encodeBundle(richView(value) ?? {});
   } catch {
     return undefined;
   }

@@ -1,14 +1,16 @@
 /** Errors as people want to read them: the cell's number, the user's lines, a code frame, nothing of the kernel. */
 
+import { readFileSync, statSync } from "node:fs";
 import { findSourceMap } from "node:module";
+import { isAbsolute, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath, URL } from "node:url";
-import { inspect } from "node:util";
+import { inspect, types } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
 import { currentWork, workOfPromise } from "./context.js";
 import { publish } from "./output.js";
-import { InterruptedError, type Work } from "./work.js";
+import type { Work } from "./work.js";
 
 interface KnownCell {
   readonly code: string;
@@ -24,10 +26,13 @@ interface Position {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** The file as it was loaded, where that is known: it may have changed on disk since. */
+  readonly code?: string;
 }
 
 const kernelFolder = new URL("..", import.meta.url).href;
-const firstPositions = new WeakMap<object, Position>();
+/** Where the user's code frames lie: the place that threw and, where that is in a file, the cell that called it. */
+const places = new WeakMap<object, Position[]>();
 
 /** Keep a cell's source and map for the stacks of errors to come. */
 export function rememberCell(url: string, code: string, { map }: RewrittenCell): void {
@@ -38,55 +43,135 @@ export function rememberCell(url: string, code: string, { map }: RewrittenCell):
 /** From here on stacks are in the user's terms, and errors that nobody catches are shown under the cell that started the work. */
 export function watchErrors(): void {
   Error.stackTraceLimit = 50;
-  Error.prepareStackTrace = prepareStack;
-  process.on("uncaughtException", (error) => report(error, currentWork()));
-  process.on("unhandledRejection", (error, promise) => report(error, workOfPromise(promise) ?? currentWork()));
+  holdStacks();
+  const uncaught = (error: unknown): void => {
+    if (process.listenerCount("uncaughtException") === 1) report(error, currentWork());
+  };
+  const unhandled = (error: unknown, promise: Promise<unknown>): void => {
+    if (process.listenerCount("unhandledRejection") === 1) report(error, workOfPromise(promise) ?? currentWork());
+  };
+  process.on("uncaughtException", uncaught);
+  process.on("unhandledRejection", unhandled);
+  // A cell that removes all listeners means its own: without ours the next error would end the process.
+  process.on("removeListener", (event, listener) => {
+    if (listener === uncaught || listener === unhandled) process.on(event, listener);
+  });
+}
+
+type PrepareStack = (error: Error, sites: NodeJS.CallSite[]) => unknown;
+
+let prepare: PrepareStack = prepareStack;
+const wrapped = new WeakMap<PrepareStack, PrepareStack>();
+const wrappers = new WeakSet<PrepareStack>();
+
+const stackHook: PropertyDescriptor = {
+  get: () => prepare,
+  set(value: unknown) {
+    if (typeof value !== "function") prepare = prepareStack;
+    else prepare = inUsersTerms(value as PrepareStack);
+  },
+  configurable: true,
+  enumerable: true,
+};
+
+/** Cells and packages set `Error.prepareStackTrace` for a while, put back what was there, or delete it: stacks stay in the user's terms. */
+export function holdStacks(): void {
+  if (Object.getOwnPropertyDescriptor(Error, "prepareStackTrace")?.get !== stackHook.get)
+    Object.defineProperty(Error, "prepareStackTrace", stackHook);
+}
+
+/** A cell's own `prepareStackTrace`, given call sites that lie in what the user wrote. */
+function inUsersTerms(own: PrepareStack): PrepareStack {
+  if (own === prepareStack || wrappers.has(own)) return own;
+  let wrapper = wrapped.get(own);
+  if (!wrapper) {
+    wrapper = (error, sites) => {
+      try {
+        return own.call(Error, error, framesOf(error, sites).map(callSite));
+      } catch {
+        return prepareStack(error, sites);
+      }
+    };
+    wrapped.set(own, wrapper);
+    wrappers.add(wrapper);
+  }
+  return wrapper;
 }
 
 function report(error: unknown, work: Work | undefined): void {
-  if (work?.interrupted && (error instanceof InterruptedError || isAbort(error))) return;
+  if (work?.interrupted && isStop(error)) return;
   publish("error", describeError(error), { work });
 }
 
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && (error.name === "AbortError" || error.name === "KeyboardInterrupt");
+function isStop(error: unknown): boolean {
+  const name = read(error, "name");
+  return name === "AbortError" || name === "KeyboardInterrupt";
 }
 
 /** Content of an `error` message. Never throws, whatever was thrown. */
 export function describeError(error: unknown): { ename: string; evalue: string; traceback: string[] } {
+  if (!isError(error)) {
+    const evalue = typeof error === "string" ? error : safely(() => inspect(error), plainly(error));
+    const shown = safely(() => inspect(error, { colors: true }), evalue);
+    return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${shown}`] };
+  }
+  // Makes the stack, which may say it better than V8 did: see rename.
+  read(error, "stack");
+  const ename = nameOf(error);
+  const message = read(error, "message");
+  const evalue =
+    typeof message === "string" ? message : message === undefined ? "" : safely(() => inspect(message), "");
+  if (ename === "KeyboardInterrupt") return { ename, evalue, traceback: [`${red(ename)}: ${evalue}`] };
+  const frames = safely(() => codeFramesOf(error), []);
+  const text = safely(
+    () => withoutBrackets(inspect(error, { colors: true })),
+    `${ename}${evalue && `: ${evalue}`}\n(the rest of this error cannot be shown: reading it throws)`,
+  );
+  return { ename, evalue, traceback: [...frames, ...emphasise(text).split("\n")] };
+}
+
+function safely<T>(attempt: () => T, otherwise: T): T {
   try {
-    if (!(error instanceof Error) && !isErrorLike(error)) {
-      const shown = inspect(error, { colors: true });
-      const evalue = typeof error === "string" ? error : inspect(error);
-      return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${shown}`] };
-    }
-    const thrown = error as Error;
-    const ename = nameOf(thrown);
-    if (thrown instanceof InterruptedError)
-      return { ename, evalue: thrown.message, traceback: [`${red(ename)}: ${thrown.message}`] };
-    const frame = codeFrameOf(thrown);
-    const text = withoutBrackets(inspect(thrown, { colors: true }));
-    return {
-      ename,
-      evalue: String(thrown.message),
-      traceback: [...(frame ? [...frame, ""] : []), ...emphasise(text).split("\n")],
-    };
-  } catch (failure) {
-    return {
-      ename: "Error",
-      evalue: "the error that was thrown cannot be shown",
-      traceback: [`the error that was thrown cannot be shown: ${String(failure)}`],
-    };
+    return attempt();
+  } catch {
+    return otherwise;
   }
 }
 
-function isErrorLike(value: unknown): value is Error {
-  return typeof value === "object" && value !== null && Object.prototype.toString.call(value) === "[object Error]";
+/** What can be said of a value that fails to print itself. */
+function plainly(value: unknown): string {
+  return safely(() => inspect(value, { customInspect: false }), "a value that cannot be printed");
 }
 
+/** A property of whatever was thrown, without trusting it. */
+function read(value: unknown, key: string): unknown {
+  return safely(() => (value as Readonly<Record<string, unknown>> | null | undefined)?.[key], undefined);
+}
+
+function isError(value: unknown): value is Error {
+  if (typeof value !== "object" || value === null) return false;
+  return safely(
+    () =>
+      types.isNativeError(value) ||
+      value instanceof Error ||
+      Object.prototype.toString.call(value) === "[object Error]",
+    false,
+  );
+}
+
+/** The error's name; where its class has not given it one, the class's. */
 function nameOf(error: Error): string {
-  const name: unknown = error.name;
-  return typeof name === "string" && name !== "" ? name : (error.constructor?.name ?? "Error");
+  const name = read(error, "name");
+  const className = read(read(error, "constructor"), "name");
+  const named = typeof name === "string" && name !== "";
+  if (typeof className !== "string" || !/^[A-Z]\w{2,}$/.test(className) || className === "NodeError")
+    return named ? name : "Error";
+  return named && !isInherited(error) ? name : className;
+}
+
+/** Does the error's name come from a class above its own? */
+function isInherited(error: Error): boolean {
+  return safely(() => !Object.hasOwn(error, "name") && !Object.hasOwn(Object.getPrototypeOf(error), "name"), false);
 }
 
 /** Node puts an error without frames in brackets. */
@@ -111,37 +196,83 @@ export function syntaxErrorOf(found: CellSyntaxError, code: string, url: string)
   const error = new SyntaxError(found.help ? `${found.message} (${found.help})` : found.message);
   rememberCell(url, code, { map: undefined } as RewrittenCell);
   error.stack = `SyntaxError: ${error.message}\n    at ${url}:${found.line}:${found.column}`;
-  firstPositions.set(error, { file: url, line: found.line, column: found.column });
+  places.set(error, [{ file: url, line: found.line, column: found.column }]);
   return error;
 }
 
-function codeFrameOf(error: Error): string[] | undefined {
-  void error.stack;
-  const position = firstPositions.get(error) ?? scriptPosition(error);
-  const cell = position && cells.get(position.file);
-  if (!position || !cell) return undefined;
-  const lines = cell.code.split("\n");
+/** A syntax error of a local file: its stack is the loader's, perhaps another thread's; the place is in its message. */
+export function brokenModule(error: Error): SyntaxError {
+  const [, message = error.message, file = "", line = "1", column = "1"] =
+    /^([\s\S]*) at (.*):(\d+):(\d+)$/.exec(error.message) ?? [];
+  const broken = new SyntaxError(message);
+  const calls = String(broken.stack).split("\n").slice(message.split("\n").length);
+  if (file === "") return broken;
+  broken.stack = [`SyntaxError: ${message}`, `    at ${file}:${line}:${column}`, ...calls].join("\n");
+  places.set(broken, [{ file, line: Number(line), column: Number(column) }]);
+  return broken;
+}
+
+function codeFramesOf(error: Error): string[] {
+  const found = places.get(error) ?? [scriptPosition(error)];
+  return found.flatMap((position) => {
+    const frame = position && codeFrame(position);
+    return frame ? [...frame, ""] : [];
+  });
+}
+
+function codeFrame(position: Position): string[] | undefined {
+  const code = codeOf(position);
+  if (code === undefined) return undefined;
+  const lines = code.split(/\r?\n/);
+  if (position.line > lines.length) return undefined;
   const from = Math.max(1, position.line - 2);
   const to = Math.min(lines.length, position.line + 2);
   const width = String(to).length;
-  const shown: string[] = [dim(`${position.file.replace(/#\d+$/, "")}:${position.line}:${position.column}`)];
+  const shown: string[] = [dim(`${nameOfFile(position.file)}:${position.line}:${position.column}`)];
   for (let line = from; line <= to; line++) {
-    const text = cut(lines[line - 1] ?? "");
+    const text = lines[line - 1] ?? "";
     const number = String(line).padStart(width);
     if (line === position.line) {
-      shown.push(`${red(">")} ${number} ${dim("|")} ${text}`);
-      shown.push(`  ${" ".repeat(width)} ${dim("|")} ${caretIndent(text, position.column)}${red("^")}`);
-    } else shown.push(dim(`  ${number} | ${text}`));
+      const window = around(text, position.column);
+      shown.push(`${red(">")} ${number} ${dim("|")} ${window.text}`);
+      shown.push(`  ${" ".repeat(width)} ${dim("|")} ${window.indent}${red("^")}`);
+    } else shown.push(dim(`  ${number} | ${around(text, 1).text}`));
   }
   return shown;
 }
 
-function cut(line: string): string {
-  return line.length > 500 ? `${line.slice(0, 500)}...` : line;
+const MAX_FILE = 5_000_000;
+
+function codeOf({ file, code }: Position): string | undefined {
+  const cell = cells.get(file);
+  if (cell || code !== undefined) return cell?.code ?? code;
+  if (!isAbsolute(file)) return undefined;
+  return safely(() => (statSync(file).size < MAX_FILE ? readFileSync(file, "utf8") : undefined), undefined);
 }
 
-function caretIndent(line: string, column: number): string {
-  return line.slice(0, Math.min(column, 501) - 1).replace(/[^\t]/g, " ");
+function nameOfFile(file: string): string {
+  if (!isAbsolute(file)) return cellName(file);
+  const near = relative(process.cwd(), file);
+  return near.startsWith("..") ? file : near;
+}
+
+/** `Cell In[3]#2` is the second script of that number: people see `Cell In[3]`. */
+function cellName(file: string): string {
+  return file.replace(/^(Cell In\[\d+\])#\d+$/, "$1");
+}
+
+const MAX_WIDTH = 500;
+
+/** A line, of a very long one what lies around the column, and what to put before the caret below it. */
+function around(line: string, column: number): { readonly text: string; readonly indent: string } {
+  const blank = (text: string): string => text.replace(/[^\t]/g, " ");
+  if (line.length <= MAX_WIDTH) return { text: line, indent: blank(line.slice(0, column - 1)) };
+  const from = Math.max(0, Math.min(column - MAX_WIDTH / 2, line.length - MAX_WIDTH));
+  const [head, tail] = [from > 0 ? "..." : "", from + MAX_WIDTH < line.length ? "..." : ""];
+  return {
+    text: `${head}${line.slice(from, from + MAX_WIDTH)}${tail}`,
+    indent: blank(head + line.slice(from, column - 1)),
+  };
 }
 
 /** V8's own syntax errors (found when the script is compiled) name the script at the start of their stack. */
@@ -151,39 +282,83 @@ function scriptPosition(error: Error): Position | undefined {
   const [, file = "", line = "1", text = "", indent = ""] = match;
   const prefix = /^\((?:async )?function\(\)\{"use strict";/.exec(text)?.[0].length ?? 0;
   const position = originalPosition(file, Number(line), Math.max(1, indent.length + 1 - prefix));
-  error.stack = `${error.name}: ${error.message}\n    at ${file.replace(/#\d+$/, "")}:${position.line}:${position.column}`;
+  error.stack = `${error.name}: ${error.message}\n    at ${cellName(file)}:${position.line}:${position.column}`;
   return position;
 }
 
 function prepareStack(error: Error, sites: NodeJS.CallSite[]): string {
   let header: string;
   try {
-    header = Error.prototype.toString.call(rename(error));
+    header = Error.prototype.toString.call(rename(error)).replace(/^\w+/, (name) => name + codeOfNode(error));
   } catch {
     header = "Error";
   }
-  const frames: string[] = [];
+  const frames = framesOf(error, sites).map((frame) => `    at ${frameText(frame)}`);
+  return [header, ...frames].join("\n");
+}
+
+/** A call site and where it lies in what the user wrote. */
+interface StackFrame {
+  readonly site: NodeJS.CallSite;
+  readonly position: Position;
+}
+
+/** The frames that a user wants to see. Notes where the error's code frames will be. */
+function framesOf(error: Error, sites: readonly NodeJS.CallSite[]): StackFrame[] {
+  const frames: StackFrame[] = [];
+  const found: Position[] = [];
   let kept = 0;
   for (const site of sites) {
     const file = site.getScriptNameOrSourceURL() ?? "";
     if (isKernel(file)) {
-      if (frames.length > 0 && kept > 0 && /executor\.js$/.test(file)) break;
+      if (kept > 0 && /executor\.js$/.test(file)) break;
       continue;
     }
     const position = originalPosition(file, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
-    frames.push(`    at ${frameText(site, file, position)}`);
-    if (!file.startsWith("node:")) {
-      kept = frames.length;
-      if (!firstPositions.has(error) && cells.has(position.file)) firstPositions.set(error, position);
-    }
+    frames.push({ site, position });
+    if (file.startsWith("node:")) continue;
+    kept = frames.length;
+    const isCell = cells.has(position.file);
+    if (found.length === 0 ? isCell || isOwnFile(position.file) : isCell && !found.some(({ file }) => cells.has(file)))
+      found.push(position);
   }
+  if (!places.has(error) && found.length > 0) places.set(error, found);
   // Node's own frames below the user's last one say nothing; those above (what the user called) do.
-  const shown = kept > 0 ? frames.slice(0, kept) : [];
-  return [header, ...shown].join("\n");
+  return frames.slice(0, kept);
+}
+
+/** A file of the user's, not of a package. */
+function isOwnFile(file: string): boolean {
+  return isAbsolute(file) && !/[\\/]node_modules[\\/]/.test(file);
+}
+
+/** A call site that answers in the user's terms. */
+function callSite(frame: StackFrame): NodeJS.CallSite {
+  const { site, position } = frame;
+  const answers = new Map<PropertyKey, () => unknown>([
+    ["getLineNumber", () => position.line],
+    ["getColumnNumber", () => position.column],
+    ["toString", () => frameText(frame)],
+  ]);
+  if (cells.has(position.file)) {
+    for (const name of ["getFileName", "getScriptNameOrSourceURL"]) answers.set(name, () => cellName(position.file));
+  }
+  return new Proxy(site, {
+    get: (target, key) => {
+      const value: unknown = answers.get(key) ?? Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 function isKernel(file: string): boolean {
   return file.startsWith(kernelFolder) || file === "node:vm" || file.startsWith("node:internal/vm");
+}
+
+/** Node names its own errors with their code: `TypeError [ERR_INVALID_ARG_TYPE]`. */
+function codeOfNode(error: Error): string {
+  const code = read(error, "code");
+  return typeof code === "string" && /^ERR_[A-Z0-9_]+$/.test(code) ? ` [${code}]` : "";
 }
 
 /** "Cannot assign to read only property" of a global is how V8 says that a constant of a cell was assigned. */
@@ -213,9 +388,16 @@ function originalPosition(file: string, line: number, column: number): Position 
       : { file, line: found.line, column: found.column + 1 };
   }
   if (file.startsWith("file:")) {
-    const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
+    const map = findSourceMap(file);
+    const entry = map?.findEntry(line - 1, column - 1);
     if (entry && "originalLine" in entry && entry.originalLine !== undefined) {
-      return { file: pathOf(file), line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+      const code = map?.payload.sourcesContent?.[0];
+      return {
+        file: pathOf(file),
+        line: entry.originalLine + 1,
+        column: entry.originalColumn + 1,
+        ...(typeof code === "string" && { code }),
+      };
     }
     return { file: pathOf(file), line, column };
   }
@@ -230,11 +412,8 @@ function pathOf(url: string): string {
   }
 }
 
-function frameText(site: NodeJS.CallSite, file: string, position: Position): string {
+function frameText({ site, position }: StackFrame): string {
   const text = String(site).replaceAll(FUNCTION_MARK, "");
-  const where = `${file}:${site.getLineNumber()}:${site.getColumnNumber()}`;
-  return text.replace(
-    where,
-    `${position.file.replace(/^(Cell In\[\d+\])#\d+$/, "$1")}:${position.line}:${position.column}`,
-  );
+  const where = `${site.getScriptNameOrSourceURL() ?? ""}:${site.getLineNumber()}:${site.getColumnNumber()}`;
+  return text.replace(where, () => `${cellName(position.file)}:${position.line}:${position.column}`);
 }

@@ -7,7 +7,7 @@ import type { ToUser } from "../messages.js";
 import { bundleOf, isDisplayResult } from "../rich/display.js";
 import { prepareBindings } from "./bindings.js";
 import { within } from "./context.js";
-import { describeError, rememberCell, syntaxErrorOf } from "./errors.js";
+import { describeError, holdStacks, rememberCell, syntaxErrorOf } from "./errors.js";
 import { criticalSection, publish, send } from "./output.js";
 import { InterruptedError, newWork, type Work } from "./work.js";
 
@@ -55,6 +55,7 @@ export function execute(request: Execute): void {
     });
   };
   running.set(request.id, { work, end });
+  holdStacks();
   within(work, () => {
     try {
       const result = start(request, work);

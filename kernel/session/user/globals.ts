@@ -11,7 +11,7 @@ import { comms } from "./comms.js";
 import { currentWork, forgetEntered, ownWork } from "./context.js";
 import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
-import { criticalSection, send } from "./output.js";
+import { criticalSection, flushStreams, send } from "./output.js";
 import type { Shared } from "./shared.js";
 
 /** Define them. All may be shadowed by a cell's own declarations. */
@@ -70,6 +70,16 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     });
     return exit.call(process, code);
   };
+  // What ends this process at once leaves no time for the last lines.
+  for (const name of ["abort", "kill"] as const) {
+    const end = process[name] as (...args: unknown[]) => never;
+    const flushed = (...args: unknown[]): never => {
+      flushStreams();
+      return end.apply(process, args);
+    };
+    Object.defineProperty(flushed, "name", { value: name });
+    Object.defineProperty(process, name, { value: flushed, writable: true, configurable: true, enumerable: true });
+  }
 }
 
 function hidden(name: string, value: unknown): void {

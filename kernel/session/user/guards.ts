@@ -1,11 +1,14 @@
 /** Timers, child processes and workers know their cell: its interrupt stops them, and workers' output appears under it. */
 
+import { Buffer } from "node:buffer";
+import { writeSync } from "node:fs";
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
+import { SYNC_MARK } from "../messages.js";
 import { currentWork, ownWork } from "./context.js";
-import { criticalSection, flushStreams, send, writeStream } from "./output.js";
+import { criticalSection, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
@@ -13,6 +16,7 @@ type Callback = (...args: unknown[]) => unknown;
 type Start = (callback: Callback, ...rest: unknown[]) => unknown;
 
 const require = createRequire(import.meta.url);
+const writeToDescriptor = writeSync;
 let memory: Shared;
 let watchdogPort: MessagePort;
 
@@ -92,6 +96,7 @@ export function guardBuiltins(): void {
     guardTimerPromises();
     guardChildren();
     guardWorkers();
+    guardDescriptors();
     syncBuiltinESMExports();
   });
 }
@@ -147,13 +152,13 @@ function guardChildren(): void {
     const original = children[name];
     if (!original) continue;
     children[name] = (...args) => {
-      flushStreams();
+      synchronise();
       Atomics.add(memory.control, slot.syncChild, 1);
       try {
         return original(...args);
       } finally {
         Atomics.sub(memory.control, slot.syncChild, 1);
-        send({ type: "inherited" });
+        synchronise();
       }
     };
   }
@@ -170,6 +175,20 @@ function guardChildren(): void {
     if (this.pid !== undefined) followChild(this, work);
     return result;
   };
+}
+
+/** What a synchronous child writes to our descriptors passes us by: mark in every stream to P where it begins and where it ends. */
+function synchronise(): void {
+  criticalSection(() => {
+    send({ type: "sync" });
+    for (const descriptor of [1, 2]) {
+      try {
+        writeToDescriptor(descriptor, SYNC_MARK);
+      } catch {
+        // The cell has closed it: then nothing comes from there.
+      }
+    }
+  });
 }
 
 /** Output that a child would write to our descriptors comes through us instead, so that it reaches the cell that started the child. */
@@ -217,4 +236,62 @@ function guardWorkers(): void {
     }
   };
   Object.defineProperty(threads.Worker, "name", { value: "Worker" });
+}
+
+/** Where a write to a descriptor of ours would go past the notebook's streams: it would appear under the wrong cell, or out of order. */
+function guardDescriptors(): void {
+  const files = require("node:fs") as Record<string, Callback>;
+  const streamOf = (fd: unknown): "stdout" | "stderr" | undefined =>
+    fd === 1 ? "stdout" : fd === 2 ? "stderr" : undefined;
+  const intercept = (name: string, put: (stream: "stdout" | "stderr", args: readonly unknown[]) => unknown): void => {
+    const original = files[name];
+    if (!original) return;
+    const intercepted: Callback = (...args) => {
+      const stream = streamOf(args[0]);
+      return stream ? put(stream, args) : original(...args);
+    };
+    // With its name and what util.promisify wants to know of it.
+    files[name] = Object.defineProperties(intercepted, Object.getOwnPropertyDescriptors(original));
+  };
+  const put = (stream: "stdout" | "stderr", bytes: string | Uint8Array): number => {
+    process[stream].write(bytes);
+    return Buffer.byteLength(bytes);
+  };
+  const putAll = (stream: "stdout" | "stderr", all: readonly Uint8Array[]): number =>
+    all.reduce((sum, bytes) => sum + put(stream, bytes), 0);
+  const later = (args: readonly unknown[], written: number): void => {
+    const done = args.at(-1);
+    if (typeof done === "function") process.nextTick(() => done(null, written, args[1]));
+  };
+  intercept("writeSync", (stream, args) => put(stream, chunkOf(args)));
+  intercept("write", (stream, args) => later(args, put(stream, chunkOf(args))));
+  intercept("writevSync", (stream, args) => putAll(stream, args[1] as Uint8Array[]));
+  intercept("writev", (stream, args) => later(args, putAll(stream, args[1] as Uint8Array[])));
+  for (const name of ["writeFileSync", "appendFileSync"])
+    intercept(name, (stream, args) => void put(stream, chunkOf([args[0], args[1], null, encodingOf(args[2])])));
+  for (const name of ["writeFile", "appendFile"])
+    intercept(name, (stream, args) => {
+      put(stream, chunkOf([args[0], args[1], null, encodingOf(args[2])]));
+      later(args.slice(2), 0);
+    });
+}
+
+function encodingOf(options: unknown): unknown {
+  return typeof options === "object" && options !== null ? (options as { encoding?: unknown }).encoding : options;
+}
+
+/** The bytes that the arguments of `fs.write` speak of: (fd, string, position, encoding) or (fd, bytes, offset or options, length). */
+function chunkOf([, data, third, fourth]: readonly unknown[]): string | Uint8Array {
+  if (typeof data === "string")
+    return typeof fourth === "string" && Buffer.isEncoding(fourth) ? Buffer.from(data, fourth) : data;
+  if (!ArrayBuffer.isView(data))
+    throw Object.assign(
+      new TypeError(`The "buffer" argument must be of type string or an instance of Buffer. Received ${typeof data}`),
+      { code: "ERR_INVALID_ARG_TYPE" },
+    );
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const given = typeof third === "object" && third !== null ? (third as { offset?: unknown; length?: unknown }) : {};
+  const offset = Number(given.offset ?? (typeof third === "number" ? third : 0));
+  const length = Number(given.length ?? (typeof fourth === "number" ? fourth : bytes.length - offset));
+  return bytes.subarray(offset, offset + length);
 }
