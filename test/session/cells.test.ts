@@ -152,6 +152,104 @@ describe("running cells", () => {
     await run("%reset process navigator");
   });
 
+  it("keeps the environment for packages and for itself, whatever names cells declare", async () => {
+    for (const name of [
+      "JSON",
+      "Map",
+      "Symbol",
+      "Promise",
+      "Array",
+      "Object",
+      "Error",
+      "console",
+      "fetch",
+      "display",
+    ]) {
+      await run(`const ${name} = 'mine'`);
+      await shows(name, "'mine'");
+    }
+    await shows("[typeof globalThis.JSON, typeof globalThis.fetch]", "[ 'object', 'function' ]");
+    await shows(
+      "const { JSON: renamed = 1, ...rest } = { JSON }; ({ JSON, renamed, rest })",
+      "{ JSON: 'mine', renamed: 'mine', rest: {} }",
+    );
+    await shows(
+      "function scoped(JSON: number) { { const Map = JSON; return { Map }.Map + [1].map((Array) => Array)[0] } }\nscoped(2)",
+      "3",
+    );
+    await shows("const fetch = () => 1; [fetch.name, fetch()]", "[ 'fetch', 1 ]");
+    await shows(
+      "class Map { static made = Map.name } function Set() { return Map.made }\n[Map.made, Set(), Set.name]",
+      "[ 'Map', 'Map', 'Set' ]",
+    );
+    await shows("import { setTimeout } from 'node:timers/promises'; await setTimeout(1, 'slept')", "'slept'");
+    assert.match((await run("null.x")).traceback, /^TypeError/m);
+    const { outcome } = await run("display = 1");
+    assert.equal(outcome.status === "error" && outcome.evalue, "Assignment to constant variable.");
+    assert.match((await run("%whos")).stdout, /^fetch +function/m);
+    await run("%reset JSON Map Symbol Promise Array Object Error console fetch display Set setTimeout");
+    await shows("[typeof JSON.parse, new Map()]", "[ 'function', Map(0) {} ]");
+  });
+
+  it("shows what a statement leaves behind, as a console does", async () => {
+    await shows("{ a: 1 } // an object", "{ a: 1 }");
+    await shows("if (true) { 5 } else { 6 }", "5");
+    await shows("if (true) { 5; }", undefined);
+    await shows("for (let i = 0; i < 3; i++) i", "2");
+    await shows("try { throw 1 } catch (thrown: unknown) { await 'caught' } finally { 3 }", "'caught'");
+    await shows("block: { const inner: number = 4; inner }", "4");
+    await shows("switch (1) { case 1: 'one'\nbreak }", "'one'");
+    await shows("1; function after() {}", undefined);
+  });
+
+  it("lets nothing be read before it has a value, nor remain that got none", async () => {
+    for (const code of [
+      "tdz; let tdz = 1",
+      "const tdz = tdz2; const tdz2 = 1",
+      "new Tdz(); class Tdz {}",
+      "let tdz = tdz + 1",
+    ]) {
+      const { outcome } = await run(code);
+      assert.match(
+        outcome.status === "error" ? `${outcome.ename}: ${outcome.evalue}` : code,
+        /^ReferenceError: Cannot access '\w+' before/,
+      );
+    }
+    assert.equal((await run("const done = 1; throw new Error('stop'); const undone = 2")).outcome.status, "error");
+    await shows("[done, typeof undone]", "[ 1, 'undefined' ]");
+    await run("let kept = 'old'; const readKept = () => kept");
+    await run("await null; throw readKept(); let kept = 'new'");
+    await shows("kept", "'old'");
+    await run("throw kept; let kept = 'new'");
+    await shows("kept", "'old'");
+    await shows("await null; const during = readKept(); let kept = 'newer'; [during, kept]", "[ 'old', 'newer' ]");
+  });
+
+  it("imports before anything else, into constants", async () => {
+    await shows(
+      "const joined = useJoin(); import { join } from 'node:path'; function useJoin() { return join('a', 'b') }\njoined",
+      "'a/b'",
+    );
+    const { outcome } = await run("join = 1");
+    assert.equal(outcome.status === "error" && outcome.evalue, "Assignment to constant variable.");
+  });
+
+  it("has no arguments, and `this` is the global object", async () => {
+    await shows("[this === globalThis, typeof arguments]", "[ true, 'undefined' ]");
+  });
+
+  it("takes namespaces and enums in several parts, a hash-bang, and computed keys that await", async () => {
+    await shows("namespace Parts { export const a = 1 }\nnamespace Parts { export const b = a + 1 }\nParts.b", "2");
+    await shows("#!/usr/bin/env node\n7", "7");
+    await shows("class Computed { static [await 'key'] = 1 }\nComputed.key", "1");
+  });
+
+  it("takes sums of thousands of terms, and refuses what would break its parser", async () => {
+    await shows(Array(5000).fill("1").join("+"), "5000");
+    assert.match((await run("(".repeat(20_000))).traceback, /SyntaxError: brackets are nested more than 3000 deep/);
+    await shows(`'${"(".repeat(5000)}'.length`, "5000");
+  });
+
   it("exports are declarations here", async () => {
     await shows("export const exported = 1; export default 5; export { exported as other }; exported", "1");
   });

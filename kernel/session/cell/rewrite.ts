@@ -5,20 +5,29 @@
  * body is one function (async only if the cell awaits), declared on the script's first line, with its statements where the user put them:
  * lines never move, and where columns do (or types were stripped by a printer) there is a source map.
  */
-import process from "node:process";
 import MagicString from "magic-string";
 import { parseSync } from "oxc-parser";
-import { composeMaps, type SourceMapJson, stripTypes } from "./transpile.js";
+import { topLevelReferences } from "./references.js";
+import { boundIdentifiers, isFunction, type Node, walk } from "./syntax.js";
+import { composeMaps, type Lowering, loweringOf, type SourceMapJson, stripTypes } from "./transpile.js";
+
+/** A variable that a cell declares at its top level. */
+export interface Binding {
+  readonly name: string;
+  /** The global object's property that holds it: its name, or a name of its own where the environment has something by that name. */
+  readonly key: string;
+  /** `fresh`: enums and namespaces, which start from nothing when declared again. */
+  readonly kind: "var" | "lexical" | "fresh";
+  /** The cell mentions a lexical one before it has a value. */
+  readonly early: boolean;
+}
 
 /** A cell ready to run. */
 export interface RewrittenCell {
   /** The script: its value is the function to call. Its first `prefix` columns are not the user's. */
   readonly script: string;
   readonly prefix: number;
-  /** Names that the cell binds at its top level. */
-  readonly declared: readonly string[];
-  /** Of these: enums and namespaces, which start from nothing when declared again. */
-  readonly fresh: readonly string[];
+  readonly declared: readonly Binding[];
   readonly isAsync: boolean;
   /** From the script's first `prefix` columns onwards to the cell; undefined: same lines and columns. */
   readonly map: SourceMapJson | undefined;
@@ -39,53 +48,83 @@ export class CellSyntaxError extends SyntaxError {
   }
 }
 
-/** A node of the syntax tree (ESTree with TypeScript's additions), as far as this module looks into it. */
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly [key: string]: unknown;
-}
-
 /** What a suffix of a renamed top-level function looks like: a joiner, legal in a name and without a width. */
 export const FUNCTION_MARK = "\u200c";
 /** Global through which rewritten code reaches the kernel. */
 export const RUNTIME = "__cell__";
 
+/** What the rewriter must know of where the cell will run. */
+export interface CellSurroundings {
+  /** Names that belong to JavaScript, to Node or to the kernel: packages rely on them, so cells that declare them get variables of their own. */
+  readonly taken: ReadonlySet<string>;
+  /** Of these, the names that earlier cells have declared. */
+  readonly shadowed: Iterable<string>;
+  /** Decorators as TypeScript had them before the standard. */
+  readonly legacy?: Lowering["legacy"];
+}
+
 /** Rewrite a cell. Throws CellSyntaxError where it does not parse. */
-export function rewriteCell(source: string): RewrittenCell {
-  const asObject = objectLiteral(source);
-  const code = asObject ?? source;
+export function rewriteCell(
+  source: string,
+  surroundings: CellSurroundings = { taken: new Set(), shadowed: [] },
+): RewrittenCell {
+  refuseDepth(source);
+  const code = objectLiteral(source) ?? source.replace(/^#!/, "//");
   const parsed = parse(code, "ts");
   const body = parsed.body as Node[];
-  const hidden = asObject === undefined && endsHidden(code, body);
-  const typed = scanTypeScript(parsed);
-  if (!typed.found) return edit(code, parsed, { hidden, fresh: [], map: undefined });
-  const marked = typed.usingAtTop ? markValue(code, body, hidden) : code;
-  const stripped = stripTypes(marked, { decorators: typed.decorators, using: typed.using });
+  const last = body.at(-1);
+  const lowering = loweringOf(parsed, surroundings.legacy);
+  const wrapped = lowering?.usingAtTop === true;
+  const plainValue = last?.type === "ExpressionStatement" && !wrapped;
+  // What a statement leaves as its value, as in a console: handed over where it is made.
+  const tails = last && !plainValue ? tailExpressions(code, [last]) : [];
+  const hidden = !plainValue || code[last.end - 1] === ";";
+  if (!lowering) return edit(code, parsed, { hidden, tails, fresh: [], map: undefined, surroundings });
+  const marked = markTails(code, tails);
+  const stripped = stripTypes(marked.code, lowering);
   const fresh = body.flatMap((node) => {
     const declaration = node.type.startsWith("Export") ? ((node.declaration as Node | null) ?? node) : node;
     if (declaration.type !== "TSEnumDeclaration" && declaration.type !== "TSModuleDeclaration") return [];
     const id = declaration.id as Node;
     return id.type === "Identifier" ? [String(id.name)] : [];
   });
-  return edit(stripped.code, parse(stripped.code, "js"), {
-    hidden: hidden || typed.usingAtTop || !endsInExpression(body),
-    fresh,
-    map: stripped.map,
-  });
+  const map = composeMaps(stripped.map, marked.map);
+  return edit(stripped.code, parse(stripped.code, "js"), { hidden, tails: [], fresh, map, surroundings });
 }
 
 /** `{ a: 1 }` alone in a cell is meant as an object, as in every console. Returns the code to use, the same length but for its end. */
 function objectLiteral(source: string): string | undefined {
-  if (!/^\s*\{/.test(source) || !/\}\s*$/.test(source)) return undefined;
-  const code = `(${source}\n)`;
-  if (parseSync("cell.ts", code, { lang: "ts", sourceType: "module" }).errors.length > 0) return undefined;
-  const trimmed = source.trimStart();
-  const indent = source.length - trimmed.length;
-  const blank = source.slice(0, indent);
+  const lead = /^(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*/.exec(source)?.[0] ?? "";
+  if (source[lead.length] !== "{") return undefined;
+  const rest = `${source.slice(lead.length)}\n)`;
+  if (parseSync("cell.ts", `(${rest}`, { lang: "ts", sourceType: "module" }).errors.length > 0) return undefined;
   // The parenthesis takes the place of a blank where there is one.
-  return blank.endsWith(" ") ? `${blank.slice(0, -1)}(${trimmed}\n)` : `${blank}(${trimmed}\n)`;
+  return lead.endsWith(" ") ? `${lead.slice(0, -1)}(${rest}` : `${lead}(${rest}`;
+}
+
+/** Brackets in brackets: the parsers here take some thousands, and are native code that would take the process with it. */
+const MAX_DEPTH = 3000;
+
+function refuseDepth(source: string): void {
+  if (source.length < MAX_DEPTH || deepest(source) <= MAX_DEPTH) return;
+  const bare = source.replace(
+    /\/\*[\s\S]*?\*\/|\/\/.*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\$]|\\[\s\S]|\$(?!\{))*`/g,
+    "",
+  );
+  if (deepest(bare) <= MAX_DEPTH) return;
+  throw new CellSyntaxError(`brackets are nested more than ${MAX_DEPTH} deep`, 1, 1, "build such a value in a loop");
+}
+
+function deepest(source: string): number {
+  let depth = 0;
+  let most = 0;
+  for (let index = 0; index < source.length; index++) {
+    const code = source.charCodeAt(index);
+    // ( [ { and ) ] }
+    if (code === 40 || code === 91 || code === 123) most = Math.max(most, ++depth);
+    else if ((code === 41 || code === 93 || code === 125) && depth > 0) depth--;
+  }
+  return most;
 }
 
 function parse(code: string, lang: "ts" | "js"): Node {
@@ -103,113 +142,136 @@ function parse(code: string, lang: "ts" | "js"): Node {
   return result.program as unknown as Node;
 }
 
-interface TypeScriptUse {
-  found: boolean;
-  decorators: boolean;
-  using: boolean;
-  usingAtTop: boolean;
-}
-
-const nativeUsing = Number(process.versions.node.split(".")[0]) >= 24;
-
-/** Does the tree hold anything that V8 would not take? */
-function scanTypeScript(program: Node): TypeScriptUse {
-  const use: TypeScriptUse = { found: false, decorators: false, using: false, usingAtTop: false };
-  const visit = (node: Node, depth: number): void => {
-    if (node.type.startsWith("TS") || node.accessibility || node.typeAnnotation || node.optional === true) {
-      if (!(node.type === "CallExpression" || node.type === "MemberExpression")) use.found = true;
-    }
-    if (
-      node.declare === true ||
-      node.abstract === true ||
-      node.override === true ||
-      node.definite === true ||
-      node.readonly === true
-    )
-      use.found = true;
-    if (node.importKind === "type" || node.exportKind === "type") use.found = true;
-    if (node.type === "Decorator" || node.type === "AccessorProperty") {
-      use.found = true;
-      use.decorators = true;
-    }
-    if (node.type === "VariableDeclaration" && (node.kind === "using" || node.kind === "await using") && !nativeUsing) {
-      use.found = true;
-      use.using = true;
-      if (depth === 1) use.usingAtTop = true;
-    }
-    for (const child of children(node)) visit(child, depth + 1);
-  };
-  visit(program, 0);
-  return use;
-}
-
-function* children(node: Node): Generator<Node> {
-  for (const key in node) {
-    const value = node[key];
-    if (typeof value !== "object" || value === null || key === "parent") continue;
-    if (Array.isArray(value)) {
-      for (const item of value) if (item && typeof item.type === "string") yield item as Node;
-    } else if (typeof (value as Node).type === "string") yield value as Node;
+/** The expressions whose value the last of some statements ends with; those with a semicolon behind them are hidden. */
+function tailExpressions(code: string, statements: readonly Node[]): Node[] {
+  const last = statements.findLast(({ type }) => type !== "BreakStatement" && type !== "ContinueStatement");
+  if (!last) return [];
+  const below = (node: unknown): Node[] => (node ? tailExpressions(code, [node as Node]) : []);
+  switch (last.type) {
+    case "ExpressionStatement":
+      return code[last.end - 1] === ";" ? [] : [last.expression as Node];
+    case "BlockStatement":
+      return tailExpressions(code, last.body as Node[]);
+    case "IfStatement":
+      return [...below(last.consequent), ...below(last.alternate)];
+    case "ForStatement":
+    case "ForInStatement":
+    case "ForOfStatement":
+    case "WhileStatement":
+    case "DoWhileStatement":
+    case "LabeledStatement":
+      return below(last.body);
+    case "SwitchStatement":
+      return (last.cases as Node[]).flatMap((one) => tailExpressions(code, one.consequent as Node[]));
+    case "TryStatement":
+      return [...below(last.block), ...below((last.handler as Node | null)?.body)];
+    default:
+      return [];
   }
 }
 
-function endsInExpression(body: readonly Node[]): boolean {
-  return body.at(-1)?.type === "ExpressionStatement" || body.at(-1)?.type === "ExportDefaultDeclaration";
-}
+const TAIL_START = `${RUNTIME}.value((`;
+const TAIL_END = "))";
 
-/** A semicolon after the last expression hides its value. */
-function endsHidden(code: string, body: readonly Node[]): boolean {
-  const last = body.at(-1);
-  if (!last) return true;
-  if (last.type === "EmptyStatement") return true;
-  return last.type === "ExpressionStatement" && code[last.end - 1] === ";";
-}
-
-/** Before a printer wraps the cell's statements (`using` at its top level), let the last expression hand over its value. */
-function markValue(code: string, body: readonly Node[], hidden: boolean): string {
-  const last = body.at(-1);
-  if (hidden || last?.type !== "ExpressionStatement") return code;
-  const expression = last.expression as Node;
-  return `${code.slice(0, expression.start)}${RUNTIME}.value(${code.slice(expression.start, expression.end)})${code.slice(expression.end)}`;
+/** Let the tails hand over their values before a printer sees the code. */
+function markTails(code: string, tails: readonly Node[]): { code: string; map: SourceMapJson | undefined } {
+  if (tails.length === 0) return { code, map: undefined };
+  const text = new MagicString(code);
+  for (const { start, end } of tails) text.appendRight(start, TAIL_START).appendLeft(end, TAIL_END);
+  const { mappings } = text.generateMap({ hires: "boundary", source: "cell" });
+  return { code: text.toString(), map: { version: 3, sources: ["cell"], names: [], mappings } };
 }
 
 interface EditOptions {
+  /** The last statement's value is not shown. */
   readonly hidden: boolean;
+  /** Expressions deeper in the last statement that hand over their values. */
+  readonly tails: readonly Node[];
   readonly fresh: readonly string[];
   /** Where the code being edited is not the user's any more. */
   readonly map: SourceMapJson | undefined;
+  readonly surroundings: CellSurroundings;
 }
 
 /** Turn a parsed JavaScript module into the script. */
 function edit(code: string, program: Node, options: EditOptions): RewrittenCell {
+  const { taken, shadowed } = options.surroundings;
   const edits = new Edits(code);
   const body = program.body as Node[];
-  const scope: Scope = { declared: new Set(), isAsync: false, hoisted: [] };
-  for (const statement of body) topLevel(statement, scope, edits);
-  walkOwnScope(program, scope, edits);
+  const scope: Scope = { declared: new Map(), isAsync: false, hoisted: [], keyOf: (name) => name };
+  const names = topLevelNames(program);
+  const renamed = new Set([...shadowed, ...names].filter((name) => taken.has(name) && code.includes(name)));
+  if (renamed.size > 0) {
+    scope.keyOf = (name) => (renamed.has(name) ? keyOfTaken(name) : name);
+    for (const { name, start, end, shorthand } of topLevelReferences(program, renamed)) {
+      if (shorthand) edits.before(start, `${name}:`);
+      edits.insert(end, keyOfTaken(name).slice(name.length));
+    }
+  }
+  let imports = true;
+  for (const statement of body) {
+    imports &&= statement.type === "ImportDeclaration";
+    topLevel(statement, scope, edits);
+    // Modules import before they do anything else.
+    if (!imports && statement.type === "ImportDeclaration") edits.toFront(statement.start, statement.end);
+  }
+  const seen = walkOwnScope(program, scope, edits);
   const last = body.at(-1);
   if (!options.hidden && last?.type === "ExpressionStatement") {
     const expression = last.expression as Node;
     edits.before(expression.start, "return [(");
     edits.after(expression.end, ")]");
   }
-  const prefix = `(${scope.isAsync ? "async " : ""}function(){"use strict";${scope.hoisted.join("")}`;
+  for (const { start, end } of options.tails) {
+    edits.before(start, TAIL_START);
+    edits.after(end, TAIL_END);
+  }
+  const prefix = `(${scope.isAsync ? "async " : ""}()=>{"use strict";${scope.hoisted.join("")}`;
   const { text, map } = edits.finish();
+  const declared = [...scope.declared].map(([name, { kind, start, end }]): Binding => {
+    const places = seen.get(name);
+    const early = kind === "lexical" && places !== undefined && (places.first < start || places.second < end);
+    return { name, key: scope.keyOf(name), kind: options.fresh.includes(name) ? "fresh" : kind, early };
+  });
   return {
     script: `${prefix}${text}\n})`,
     prefix: prefix.length,
-    declared: [...scope.declared],
-    fresh: options.fresh,
+    declared,
     isAsync: scope.isAsync,
     map: composeMaps(map, options.map),
   };
 }
 
 interface Scope {
-  readonly declared: Set<string>;
+  /** By name: how it is declared, and from where to where there is no value to mention. */
+  readonly declared: Map<string, { readonly kind: "var" | "lexical"; readonly start: number; readonly end: number }>;
   isAsync: boolean;
   /** Code that runs before the first statement: functions. */
   readonly hoisted: string[];
+  keyOf: (name: string) => string;
+}
+
+/** The property under which a variable lies whose name the environment has already. */
+export function keyOfTaken(name: string): string {
+  return name + FUNCTION_MARK + FUNCTION_MARK;
+}
+
+/** All names that the module binds at its top level. */
+function topLevelNames(program: Node): Set<string> {
+  const names = new Set<string>();
+  const add = (nodes: readonly Node[]): void => {
+    for (const node of nodes) names.add(String(node.name));
+  };
+  walk<"top" | "block">(program, "top", (node, depth) => {
+    if (node.type === "Program" || node.type.startsWith("Export")) return "top";
+    if (node.type === "ImportDeclaration") add((node.specifiers as Node[]).map(({ local }) => local as Node));
+    if (depth === "top" && (node.type === "FunctionDeclaration" || node.type === "ClassDeclaration") && node.id)
+      add([node.id as Node]);
+    if (node.type === "VariableDeclaration" && (depth === "top" || node.kind === "var"))
+      add((node.declarations as Node[]).flatMap(({ id }) => boundIdentifiers(id as Node)));
+    return isFunction(node) ? undefined : "block";
+  });
+  return names;
 }
 
 /** Edits that remember whether any of them moves a column that is not at a line's end. */
@@ -231,6 +293,16 @@ class Edits {
     const lineEnds = /\s*(?:;\s*)?(?:\/\/.*)?(?:\n|$)/y;
     lineEnds.lastIndex = at;
     if (!lineEnds.test(this.code)) this.#shifted = true;
+  }
+  /** Text that belongs to what ends at `at`: before all that comes after it. */
+  insert(at: number, text: string): void {
+    this.#text.prependLeft(at, text);
+    this.#touched = true;
+    this.#shifted = true;
+  }
+  toFront(start: number, end: number): void {
+    this.#text.move(start, end, 0);
+    this.#shifted = true;
   }
   /** Replace, padding to the same width if the new text is shorter. */
   replace(start: number, end: number, text: string, moved = false): void {
@@ -267,17 +339,16 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
       const id = node.id as Node | null;
       if (!id) return;
       const name = String(id.name);
-      scope.declared.add(name);
+      declare([id], "var", node, scope);
       edits.before(id.end, FUNCTION_MARK);
-      scope.hoisted.push(`${name}=${RUNTIME}.fn(${JSON.stringify(name)},${name}${FUNCTION_MARK});`);
+      scope.hoisted.push(`${scope.keyOf(name)}=${RUNTIME}.fn(${JSON.stringify(name)},${name}${FUNCTION_MARK});`);
       return;
     }
     case "ClassDeclaration": {
       const id = node.id as Node | null;
       if (!id) return;
-      const name = String(id.name);
-      scope.declared.add(name);
-      edits.before(node.start, `;${name} = `);
+      declare([id], "lexical", node, scope);
+      edits.before(node.start, `;${scope.keyOf(String(id.name))} = `);
       edits.after(node.end, ";");
       return;
     }
@@ -301,6 +372,9 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
           edits.before(declaration.start, ";(");
           edits.after(declaration.end, ");");
         }
+      } else {
+        edits.before(declaration.start, ";(");
+        edits.after(declaration.end, ")");
       }
       return;
     }
@@ -311,13 +385,20 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
   }
 }
 
+function declare(identifiers: readonly Node[], kind: "var" | "lexical", { start, end }: Node, scope: Scope): void {
+  for (const id of identifiers) {
+    const place = kind === "lexical" && id.start >= start ? id.start : start;
+    scope.declared.set(String(id.name), { kind, start: place, end });
+  }
+}
+
 /** `const {a, b} = f(), c = 1` becomes `;    ({a, b} = f()), c = 1;__cell__.freeze("a","b","c");`. */
 function variables(node: Node, scope: Scope, edits: Edits, lead: ";" | ""): void {
   const declarations = node.declarations as Node[];
   const first = declarations[0];
   if (!first) return;
-  const names = declarations.flatMap((declaration) => boundNames(declaration.id as Node));
-  for (const name of names) scope.declared.add(name);
+  for (const declaration of declarations)
+    declare(boundIdentifiers(declaration.id as Node), node.kind === "var" ? "var" : "lexical", declaration, scope);
   const pattern = (first.id as Node).type !== "Identifier" && first.init !== null;
   const keyword = edits.code.slice(node.start, first.start);
   // The parenthesis of a destructuring assignment takes the last blank after the keyword.
@@ -331,29 +412,24 @@ function variables(node: Node, scope: Scope, edits: Edits, lead: ";" | ""): void
       if (declaration !== first || !opening) edits.before(declaration.start, "(");
       edits.after(declaration.end, ")");
     } else if (!init && node.kind === "let") edits.after(declaration.end, " = void 0");
+    else if (init && scope.keyOf(String(id.name)) !== id.name && isNameless(init)) {
+      edits.before(init.start, `({${JSON.stringify(id.name)}:`);
+      edits.after(init.end, `})[${JSON.stringify(id.name)}]`);
+    }
   }
   if (node.kind === "const" && lead === ";") {
-    edits.after(node.end, `;${RUNTIME}.freeze(${names.map((name) => JSON.stringify(name)).join(",")});`);
+    const names = declarations.flatMap((declaration) => boundIdentifiers(declaration.id as Node));
+    edits.after(node.end, `;${freezing(names, scope)}`);
   }
 }
 
-function boundNames(pattern: Node): string[] {
-  switch (pattern.type) {
-    case "Identifier":
-      return [String(pattern.name)];
-    case "ObjectPattern":
-      return (pattern.properties as Node[]).flatMap((property) =>
-        boundNames((property.type === "RestElement" ? property.argument : property.value) as Node),
-      );
-    case "ArrayPattern":
-      return (pattern.elements as (Node | null)[]).flatMap((element) => (element ? boundNames(element) : []));
-    case "RestElement":
-      return boundNames(pattern.argument as Node);
-    case "AssignmentPattern":
-      return boundNames(pattern.left as Node);
-    default:
-      return [];
-  }
+/** A function or class that takes its name from what it is assigned to. */
+function isNameless(node: Node): boolean {
+  return node.type === "ArrowFunctionExpression" || (/^(?:Function|Class)Expression$/.test(node.type) && !node.id);
+}
+
+function freezing(names: readonly Node[], scope: Scope): string {
+  return `${RUNTIME}.freeze(${names.map((id) => JSON.stringify(scope.keyOf(String(id.name)))).join(",")});`;
 }
 
 function importDeclaration(node: Node, scope: Scope, edits: Edits): void {
@@ -363,12 +439,13 @@ function importDeclaration(node: Node, scope: Scope, edits: Edits): void {
     return `${JSON.stringify(String(key.name ?? key.value))}:${JSON.stringify((attribute.value as Node).value)}`;
   });
   const specifier = JSON.stringify((node.source as Node).value);
+  const locals = (node.specifiers as Node[]).map(({ local }) => local as Node);
+  declare(locals, "lexical", { ...node, start: -1, end: -1 }, scope);
   const names: string[] = [];
   const targets: string[] = [];
   let namespace: string | undefined;
   for (const one of node.specifiers as Node[]) {
-    const local = String((one.local as Node).name);
-    scope.declared.add(local);
+    const local = scope.keyOf(String((one.local as Node).name));
     if (one.type === "ImportNamespaceSpecifier") namespace = local;
     else {
       const imported =
@@ -384,22 +461,42 @@ function importDeclaration(node: Node, scope: Scope, edits: Edits): void {
     targets.length > 0
       ? `({${targets.join(",")}} = ${namespace ? `(${namespace} = ${call})` : call});`
       : `${namespace ? `${namespace} = ` : ""}${call};`;
-  edits.replace(node.start, node.end, `;${target}`, true);
+  edits.replace(node.start, node.end, `;${target}${locals.length > 0 ? freezing(locals, scope) : ""}`, true);
 }
 
-/** Everything below: `await` outside functions, `var` in blocks, `import()` and `import.meta` anywhere. */
-function walkOwnScope(program: Node, scope: Scope, edits: Edits): void {
-  const visit = (node: Node, inFunction: boolean, top: boolean): void => {
+interface Places {
+  readonly first: number;
+  second: number;
+}
+
+/**
+ * Everything below: `await` outside functions, `var` in blocks, `import()` and `import.meta` anywhere. Returns where identifiers
+ * stand for the first and the second time.
+ */
+function walkOwnScope(program: Node, scope: Scope, edits: Edits): Map<string, Places> {
+  const seen = new Map<string, Places>();
+  walk<"top" | "block" | "function">(program, "top", (node, within) => {
+    const inFunction = within === "function";
     switch (node.type) {
+      case "Identifier": {
+        const places = seen.get(String(node.name));
+        if (!places) seen.set(String(node.name), { first: node.start, second: Number.POSITIVE_INFINITY });
+        else if (node.start > places.first && node.start < places.second) places.second = node.start;
+        break;
+      }
       case "AwaitExpression":
         if (!inFunction) scope.isAsync = true;
         break;
       case "ForOfStatement":
         if (!inFunction && node.await === true) scope.isAsync = true;
         break;
+      case "PropertyDefinition":
+        // A computed key is no part of the function that the value is.
+        if (!inFunction && node.computed === true && awaits(node.key as Node)) scope.isAsync = true;
+        break;
       case "VariableDeclaration":
         if (!inFunction && node.kind === "await using") scope.isAsync = true;
-        if (!inFunction && !top && node.kind === "var") variables(node, scope, edits, "");
+        if (within === "block" && node.kind === "var") variables(node, scope, edits, "");
         break;
       case "ImportExpression":
         edits.replace(node.start, node.start + "import".length, `${RUNTIME}.import`);
@@ -409,19 +506,17 @@ function walkOwnScope(program: Node, scope: Scope, edits: Edits): void {
         break;
       default:
     }
-    const inner = inFunction || isFunction(node);
-    const topNext = node.type === "Program" || (top && node.type.startsWith("Export"));
-    for (const child of children(node)) visit(child, inner, topNext);
-  };
-  visit(program, false, false);
+    if (inFunction || isFunction(node)) return "function";
+    return node.type === "Program" || (within === "top" && node.type.startsWith("Export")) ? "top" : "block";
+  });
+  return seen;
 }
 
-function isFunction(node: Node): boolean {
-  return (
-    node.type === "FunctionDeclaration" ||
-    node.type === "FunctionExpression" ||
-    node.type === "ArrowFunctionExpression" ||
-    node.type === "PropertyDefinition" ||
-    node.type === "StaticBlock"
-  );
+function awaits(root: Node): boolean {
+  let found = false;
+  walk(root, true, (node) => {
+    if (node.type === "AwaitExpression") found = true;
+    return isFunction(node) ? undefined : true;
+  });
+  return found;
 }

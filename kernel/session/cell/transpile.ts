@@ -1,6 +1,8 @@
 /** TypeScript to JavaScript, in process: oxc-transform, and TypeScript itself for decorators and (before Node 24) `using`, which oxc leaves alone. */
 import { createRequire } from "node:module";
+import process from "node:process";
 import { decodedMappings, encodedMap, originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import { type Node, walk } from "./syntax.js";
 
 const require = createRequire(import.meta.url);
 
@@ -12,20 +14,73 @@ export interface SourceMapJson {
   readonly mappings: string;
 }
 
-/** Code without types, and the map back. Native libraries are loaded at the first call. */
+/** How a program that V8 would not take becomes one that it does. */
+export interface Lowering {
+  /** TypeScript's own printer is needed: decorators, `using` on an older Node, namespaces in several parts. */
+  readonly byTypeScript: boolean;
+  /** `using` stands at the top level, so the printer wraps all statements. */
+  readonly usingAtTop: boolean;
+  /** Decorators as TypeScript had them before the standard, where tsconfig.json asks for them. */
+  readonly legacy: { readonly metadata: boolean; readonly defineFields: boolean } | undefined;
+}
+
+const nativeUsing = Number(process.versions.node.split(".")[0]) >= 24;
+
+/** What a program needs before V8 takes it; undefined: nothing. */
+export function loweringOf(program: Node, legacy: Lowering["legacy"] = undefined): Lowering | undefined {
+  let found = false;
+  let byTypeScript = false;
+  let usingAtTop = false;
+  const namespaces = new Set<string>();
+  walk(program, 0, (node, depth) => {
+    if (node.type.startsWith("TS") || node.accessibility || node.typeAnnotation || node.optional === true) {
+      if (!(node.type === "CallExpression" || node.type === "MemberExpression")) found = true;
+    }
+    if (
+      node.declare === true ||
+      node.abstract === true ||
+      node.override === true ||
+      node.definite === true ||
+      node.readonly === true ||
+      node.importKind === "type" ||
+      node.exportKind === "type"
+    )
+      found = true;
+    if (node.type === "Decorator" || node.type === "AccessorProperty") byTypeScript = true;
+    if (legacy?.defineFields === false && node.type === "PropertyDefinition") byTypeScript = true;
+    if (node.type === "VariableDeclaration" && (node.kind === "using" || node.kind === "await using") && !nativeUsing) {
+      byTypeScript = true;
+      if (depth === 1) usingAtTop = true;
+    }
+    if (node.type === "TSModuleDeclaration" || node.type === "TSEnumDeclaration") {
+      // Only TypeScript knows that a name in the second part is a member that the first part exports.
+      const name = String((node.id as Node).name);
+      if (namespaces.has(name)) byTypeScript = true;
+      namespaces.add(name);
+    }
+    return depth + 1;
+  });
+  return found || byTypeScript ? { byTypeScript, usingAtTop, legacy } : undefined;
+}
+
+/**
+ * Code without types, and the map back. Native libraries are loaded at the first call. `isModule`: a whole file, so that what it imports and
+ * uses as a type only is left out; a cell's imports may be used by later cells.
+ */
 export function stripTypes(
   code: string,
-  need: { readonly decorators: boolean; readonly using: boolean },
+  lowering: Lowering,
   file = "cell.ts",
+  isModule = false,
 ): { code: string; map: SourceMapJson } {
-  if (need.decorators || need.using) return lower(code, file);
+  if (lowering.byTypeScript) return lower(code, file, lowering, isModule);
   const { transformSync } = require("oxc-transform") as typeof import("oxc-transform");
   const result = transformSync(file, code, {
     lang: "ts",
     sourceType: "module",
     sourcemap: true,
     target: "esnext",
-    typescript: { onlyRemoveTypeImports: true },
+    typescript: { onlyRemoveTypeImports: !isModule },
   });
   const error = result.errors[0];
   if (error) {
@@ -35,16 +90,23 @@ export function stripTypes(
   return { code: result.code, map: clean(result.map as unknown as SourceMapJson) };
 }
 
-function lower(code: string, file: string): { code: string; map: SourceMapJson } {
+function lower(
+  code: string,
+  file: string,
+  { legacy }: Lowering,
+  isModule: boolean,
+): { code: string; map: SourceMapJson } {
   const ts = require("typescript") as typeof import("typescript");
   const result = ts.transpileModule(code, {
     fileName: file,
     compilerOptions: {
       target: ts.ScriptTarget.ES2022,
       module: ts.ModuleKind.ESNext,
-      verbatimModuleSyntax: true,
+      verbatimModuleSyntax: !isModule,
       sourceMap: true,
-      useDefineForClassFields: true,
+      experimentalDecorators: legacy !== undefined,
+      emitDecoratorMetadata: legacy?.metadata === true,
+      useDefineForClassFields: legacy?.defineFields ?? true,
     },
   });
   return {

@@ -7,7 +7,9 @@ import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL, URL } from "node:url";
-import { stripTypes } from "../cell/transpile.js";
+import { parseSync } from "oxc-parser";
+import type { Node } from "../cell/syntax.js";
+import { type Lowering, loweringOf, stripTypes } from "../cell/transpile.js";
 
 /** A place to look. */
 export interface Attempt {
@@ -131,8 +133,7 @@ export function loadTypeScript(url: string): { format: "module" | "commonjs"; so
   if (!/\.[mc]?tsx?(?:\?.*)?$/.test(url) || !url.startsWith("file:")) return undefined;
   const path = pathOf(url);
   const code = readFileSync(path, "utf8");
-  const needs = { decorators: /^\s*(?:export\s+)?@\w/m.test(code), using: /^\s*(?:await\s+)?using\s+\w/m.test(code) };
-  const { code: source, map } = stripTypes(code, needs, path);
+  const { code: source, map } = stripTypes(code, loweringOfModule(code, path), path, true);
   const inline = Buffer.from(
     JSON.stringify({ ...map, sources: [pathToFileURL(path).href], sourcesContent: [code] }),
   ).toString("base64");
@@ -140,6 +141,15 @@ export function loadTypeScript(url: string): { format: "module" | "commonjs"; so
     format: /\.cts(?:\?|$)/.test(url) ? "commonjs" : "module",
     source: `${source}\n//# sourceMappingURL=data:application/json;base64,${inline}`,
   };
+}
+
+const PLAIN: Lowering = { byTypeScript: false, usingAtTop: false, legacy: undefined };
+
+function loweringOfModule(code: string, path: string): Lowering {
+  // What oxc does not take care of has one of these in it.
+  if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b|"?useDefine/.test(code)) return PLAIN;
+  const { program, errors } = parseSync(path, code, { lang: /x$/.test(path) ? "tsx" : "ts", sourceType: "module" });
+  return (errors.length === 0 ? loweringOf(program as unknown as Node) : undefined) ?? PLAIN;
 }
 
 /** JSON needs no `with { type: "json" }` here. */

@@ -5,8 +5,8 @@ import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrit
 import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
 import { bundleOf, isDisplayResult } from "../rich/display.js";
-import { prepareBindings } from "./bindings.js";
-import { within } from "./context.js";
+import { prepareBindings, settleBindings, surroundings } from "./bindings.js";
+import { ownWork, within } from "./context.js";
 import { describeError, holdStacks, rememberCell, syntaxErrorOf } from "./errors.js";
 import { criticalSection, publish, send } from "./output.js";
 import { InterruptedError, newWork, type Work } from "./work.js";
@@ -44,6 +44,7 @@ export function execute(request: Execute): void {
     done({ status: "error", ...described, died: false });
   };
   const end = (ended: Ended): void => {
+    if (phase === "running") for (const unset of work.unset) settleBindings(unset);
     if ("error" in ended) {
       fail(ended.error);
       return;
@@ -96,7 +97,7 @@ export function runCode(
   let cell: RewrittenCell;
   try {
     // Not to be terminated halfway through loading the parser.
-    cell = criticalSection(() => rewriteCell(code));
+    cell = criticalSection(() => rewriteCell(code, surroundings()));
   } catch (error) {
     if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
     throw error;
@@ -114,10 +115,20 @@ export function runCode(
       },
     });
   }
-  prepareBindings(cell);
+  const work = ownWork();
+  const unset = prepareBindings(cell.declared);
+  if (unset.size > 0) work?.unset.add(unset);
   const script = new Script(cell.script, { filename: url, columnOffset: -cell.prefix });
   const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
-  return body();
+  const result = body();
+  return result instanceof Promise ? result.then((value) => value ?? takeMarked(work)) : (result ?? takeMarked(work));
+}
+
+/** The last statement's value where the cell's function does not return it. */
+function takeMarked(work: Work | undefined): Result {
+  const { marked } = work ?? {};
+  if (work) work.marked = undefined;
+  return marked;
 }
 
 function nameOf(executionCount: number): string {
@@ -128,7 +139,7 @@ function nameOf(executionCount: number): string {
 
 async function finish(request: Execute, work: Work, value: readonly unknown[]): Promise<ExecuteOutcome> {
   while (work.pending.size > 0) await Promise.all(work.pending);
-  const last = (work.marked ?? value)[0];
+  const last = value[0];
   if (last !== undefined && !request.silent && !isDisplayResult(last)) {
     const { data, metadata } = await bundleOf(last);
     publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work });

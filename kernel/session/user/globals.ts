@@ -5,7 +5,7 @@ import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
 import { notebookRequire } from "../modules/notebookRequire.js";
 import { display, displayables } from "../rich/display.js";
-import { freeze } from "./bindings.js";
+import { freeze, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, ownWork } from "./context.js";
@@ -58,6 +58,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     value: criticalSection,
     configurable: true,
   });
+  rememberEnvironment();
   installGuards(shared, port);
   const ending = process as unknown as { reallyExit(code?: number): never };
   const exit = ending.reallyExit;

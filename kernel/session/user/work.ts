@@ -1,5 +1,7 @@
 /** What the process knows of a piece of work: a cell, or the handling of a comm message. */
 
+import type { Unset } from "./bindings.js";
+
 /** A running or finished cell, or the handling of a comm message, as its own work sees it. */
 export interface Work {
   /** Message id of the request. */
@@ -18,8 +20,10 @@ export interface Work {
   readonly running: Set<() => void>;
   /** Displays that are still describing themselves: the cell ends after them. */
   readonly pending: Set<Promise<unknown>>;
-  /** The last expression's value where the cell's function does not return it. */
-  marked?: readonly unknown[];
+  /** The last statement's value where the cell's function does not return it. */
+  marked: readonly unknown[] | undefined;
+  /** What its code has declared and not yet given a value. */
+  readonly unset: Set<Unset>;
   /** Pager and input payloads of the reply. */
   readonly payload: Readonly<Record<string, unknown>>[];
 }
@@ -52,5 +56,7 @@ export function newWork(request: {
     running: new Set(),
     pending: new Set(),
     payload: [],
+    marked: undefined,
+    unset: new Set(),
   };
 }
