@@ -6,13 +6,14 @@ import ts from "typescript";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
 import { ExportIndex, installedPackages, proposedPackages } from "./exportIndex.js";
-import { KERNEL_GLOBALS } from "./globals.js";
+import { globalsFrom } from "./globals.js";
 import type { TypeInfo } from "./jobs.js";
 import { blankMagics } from "./magicLines.js";
 
 /** Where the kernel itself is installed: types not found from the notebook's folder are looked for here. */
 const KERNEL_ROOT = packageRoot(dirname(fileURLToPath(import.meta.url)));
 const KERNEL_NAME = packageName(KERNEL_ROOT);
+const KERNEL_GLOBALS = globalsFrom(join(KERNEL_ROOT, "dist/kernel/index.d.ts"));
 
 /** Findings that are about modules, not about what the user wrote: cells are scripts to the user. */
 const NOT_ABOUT_CELLS = new Set([

@@ -161,7 +161,16 @@ describe("language service", () => {
   test("the kernel's globals and Node's", async () => {
     assert.deepEqual(await texts("display.cl|"), ["clear"]);
     assert.ok((await texts("Jupyter.comms.|")).includes("register"));
-    assert.match(await hover("pro|mpt('x')"), /function prompt/);
+    assert.match(await hover("pro|mpt('x')"), /prompt: \(text\?: string/);
+    assert.match(await hover("disp|lay(1)"), /shows itself/, "with its documentation");
+    const usual = [
+      "const door = Jupyter.comms.open('target', { a: 1 }, { buffers: [new Uint8Array(1)] });",
+      "const stop = door.onMessage(async ({ data, buffers }) => console.log(data.x.y, buffers[0].getInt8(0)));",
+      "stop(); door.send(); display(1).update(2); display.clear({ wait: true });",
+      "prompt('a', 'b').trim(); (await input('a', { password: true })).trim(); Jupyter.html('<b>');",
+    ];
+    assert.deepEqual(await service.diagnostics(usual.join("\n")), [], "nothing that works is marked");
+    assert.match((await service.diagnostics("input(1)")).map(({ message }) => message).join(), /not assignable/);
     assert.ok((await texts("process.std|")).includes("stdout"));
     assert.ok((await texts("docum|")).length === 0, "no DOM in Node");
   });

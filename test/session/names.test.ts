@@ -16,6 +16,17 @@ describe("names a cell sees", () => {
     );
   });
 
+  it("the same names can be imported, and say outside of a notebook that there is none", async () => {
+    const imported = await run(
+      "import { display as show, input as ask, prompt as askNow, Jupyter as door } from 'policyscope/kernel'; show(7);\n[await ask('a'), askNow('b'), door.comms === Jupyter.comms]",
+    );
+    assert.equal(imported.text, "[ 'a/false', 'b/false', true ]");
+    assert.ok(imported.messages.some(({ msgType }) => msgType === "display_data"));
+    const outside = await import("../../kernel/index.js");
+    for (const use of [() => outside.display(1), () => outside.prompt(), () => outside.Jupyter.comms])
+      assert.throws(use, /needs the policyscope kernel/);
+  });
+
   it("prompt says so when the front end takes no input", async () => {
     const { outcome } = await run("prompt('x')", { allowStdin: false });
     assert.equal(outcome.status === "error" && outcome.ename, "StdinNotImplementedError");

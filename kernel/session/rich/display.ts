@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { inspect, types } from "node:util";
+import type { DisplayOptions } from "../../index.js";
 import { currentWork } from "../user/context.js";
 import { publish, writeStream } from "../user/output.js";
 import { InterruptedError } from "../user/work.js";
@@ -14,16 +15,6 @@ export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as nev
 export interface Bundle {
   readonly data: Record<string, unknown>;
   readonly metadata: Record<string, unknown>;
-}
-
-/** Options of `display`. */
-export interface DisplayOptions {
-  /** The value is a mime bundle itself. */
-  readonly raw?: boolean;
-  /** Replace what was displayed under `display_id`. */
-  readonly update?: boolean;
-  readonly display_id?: string;
-  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 const MAX_TEXT = 100_000;

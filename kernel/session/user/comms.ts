@@ -1,26 +1,14 @@
 /** Comms between cells and front ends, both ways, with binary buffers. */
 import { randomUUID } from "node:crypto";
+import type { CommMessage, CommSendOptions } from "../../index.js";
 import type { ToUser } from "../messages.js";
 import { within } from "./context.js";
 import { describeError } from "./errors.js";
 import { publish, send } from "./output.js";
 import { newWork } from "./work.js";
 
-/** Data beside the JSON of a comm message. */
-export interface CommOptions {
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly buffers?: readonly (ArrayBuffer | ArrayBufferView)[];
-}
-
-/** A message that came over a comm. */
-export interface CommEvent {
-  readonly data: unknown;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly buffers: readonly DataView[];
-}
-
-type Listener = (event: CommEvent) => void | Promise<void>;
-type TargetHandler = (comm: Comm, open: CommEvent) => void | Promise<void>;
+type Listener = (event: CommMessage) => void | Promise<void>;
+type TargetHandler = (comm: Comm, open: CommMessage) => void | Promise<void>;
 
 const open = new Map<string, Comm>();
 const targets = new Map<string, TargetHandler>();
@@ -36,7 +24,7 @@ export class Comm {
   ) {}
 
   /** Send data to the front end. */
-  send(data: unknown = {}, options: CommOptions = {}): void {
+  send(data: unknown = {}, options: CommSendOptions = {}): void {
     if (!open.has(this.id)) throw new Error(`the comm ${this.id} (${this.target}) is closed: open a new one`);
     publish(
       "comm_msg",
@@ -46,7 +34,7 @@ export class Comm {
   }
 
   /** Close it on both sides. Closing twice is no error. */
-  close(data: unknown = {}, options: CommOptions = {}): void {
+  close(data: unknown = {}, options: CommSendOptions = {}): void {
     if (!open.delete(this.id)) return;
     publish(
       "comm_close",
@@ -69,7 +57,7 @@ export class Comm {
   }
 
   /** @internal Hand an event to the listeners. */
-  async deliver(kind: "message" | "close", event: CommEvent): Promise<void> {
+  async deliver(kind: "message" | "close", event: CommMessage): Promise<void> {
     for (const listener of kind === "message" ? this.#messages : this.#closes) await listener(event);
   }
 }
@@ -77,17 +65,17 @@ export class Comm {
 /** What cells see as `Jupyter.comms`. */
 export const comms = {
   /** Open a comm to `target` in the front end. */
-  open(target: string, data: unknown = {}, options: CommOptions & { readonly id?: string } = {}): Comm {
+  open(target: string, data: unknown = {}, options: CommSendOptions & { readonly id?: string } = {}): Comm {
     if (typeof target !== "string" || target === "")
       throw new TypeError(`the target of a comm is a non-empty string, not ${JSON.stringify(target)}`);
     const comm = new Comm(target, options.id ?? randomUUID());
     open.set(comm.id, comm);
+    tellOpen();
     publish(
       "comm_open",
       { comm_id: comm.id, target_name: target, data },
       { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
     );
-    tellOpen();
     return comm;
   },
   /** Take comms that the front end opens to `target`. Returns the function that stops taking them. */
@@ -99,7 +87,7 @@ export const comms = {
   },
 };
 
-function bytesOf(buffers: CommOptions["buffers"] = []): Uint8Array[] {
+function bytesOf(buffers: CommSendOptions["buffers"] = []): Uint8Array[] {
   return buffers.map((b) =>
     ArrayBuffer.isView(b) ? new Uint8Array(b.buffer, b.byteOffset, b.byteLength) : new Uint8Array(b),
   );
@@ -126,7 +114,7 @@ export async function handleComm(
     target_name: target,
     data,
   } = message.content as { comm_id: string; target_name?: string; data?: unknown };
-  const event: CommEvent = {
+  const event: CommMessage = {
     data: data ?? {},
     metadata: message.metadata,
     buffers: buffers.map((b) => new DataView(b.slice().buffer)),
@@ -152,7 +140,7 @@ export async function handleComm(
   send({ type: "handled", seq: message.seq });
 }
 
-async function accept(target: string, id: string, event: CommEvent): Promise<void> {
+async function accept(target: string, id: string, event: CommMessage): Promise<void> {
   const handler = targets.get(target);
   if (!handler) {
     publish("comm_close", { comm_id: id, data: { error: `no comm target ${JSON.stringify(target)} is registered` } });

@@ -1,6 +1,7 @@
 /** The names that a cell sees beside JavaScript's and Node's own. */
 
 import type { MessagePort } from "node:worker_threads";
+import type { InputOptions, KernelGlobals } from "../../index.js";
 import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
 import { notebookRequire } from "../modules/notebookRequire.js";
@@ -13,6 +14,18 @@ import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { criticalSection, flushStreams, send } from "./output.js";
 import type { Shared } from "./shared.js";
+
+const named: KernelGlobals = {
+  display,
+  // A browser's second argument, the text to start with, is something no front end takes.
+  prompt: (text: unknown = "", options) => promptSync(String(text), isPassword(options)),
+  input: (text: unknown = "", options) => inputAsync(String(text), isPassword(options)),
+  Jupyter: Object.freeze({ comms, display, ...displayables }),
+};
+
+function isPassword(options: string | InputOptions | undefined): boolean {
+  return typeof options === "object" && options?.password === true;
+}
 
 /** Define them. All may be shadowed by a cell's own declarations. */
 export function installGlobals(shared: Shared, port: MessagePort): void {
@@ -35,14 +48,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
       return value;
     },
   });
-  hidden("display", display);
-  hidden("prompt", (text: unknown = "", options: { password?: boolean } = {}) =>
-    promptSync(String(text), options?.password === true),
-  );
-  hidden("input", (text: unknown = "", options: { password?: boolean } = {}) =>
-    inputAsync(String(text), options?.password === true),
-  );
-  hidden("Jupyter", Object.freeze({ comms, display, ...displayables }));
+  for (const [name, value] of Object.entries(named)) hidden(name, value);
   lazily("require", notebookRequire);
   lazily("__dirname", () => process.cwd());
   lazily("__filename", () => notebookMeta().filename);
