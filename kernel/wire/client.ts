@@ -329,8 +329,9 @@ export class KernelClient {
     parent?: Header,
   ): void {
     const { metadata = {}, buffers = [] } = options;
-    const frames = this.#codec.encode({ identities: [], header, parent, metadata, content, buffers });
-    this.#outboxes[channel].put(frames);
+    this.#outboxes[channel].put(() =>
+      this.#codec.encode({ identities: [], header, parent, metadata, content, buffers }),
+    );
   }
 
   async #receive(channel: Channel, socket: Dealer | Subscriber): Promise<void> {

@@ -2,9 +2,12 @@ import type { Dealer, Router, XPublisher } from "zeromq";
 
 type Frames = readonly (Buffer | Uint8Array)[];
 
-/** A socket takes one message at a time; an outbox takes any number and hands them on in order. */
+/**
+ * A socket takes one message at a time; an outbox takes any number and hands them on in order. It begins after the current
+ * turn of the event loop: what a message sets in motion, as a cell in the user process, starts before the clients are told.
+ */
 export class Outbox {
-  readonly #waiting: Frames[] = [];
+  readonly #waiting: (() => Frames)[] = [];
   #sending: Promise<void> | undefined;
 
   /** @param onError hears of messages that could not be handed on; those behind them still go out. */
@@ -13,8 +16,9 @@ export class Outbox {
     private readonly onError: (error: Error) => void,
   ) {}
 
-  put(frames: Frames): void {
-    this.#waiting.push(frames);
+  /** @param message makes the frames when their turn has come. */
+  put(message: () => Frames): void {
+    this.#waiting.push(message);
     this.#sending ??= this.#send();
   }
 
@@ -24,10 +28,13 @@ export class Outbox {
   }
 
   async #send(): Promise<void> {
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     let taken = 0;
-    for (; taken < this.#waiting.length && !this.socket.closed; taken++) {
+    for (; !this.socket.closed; taken++) {
+      const message = this.#waiting[taken];
+      if (!message) break;
       try {
-        await this.socket.send(this.#waiting[taken] as (Buffer | Uint8Array)[]);
+        await this.socket.send([...message()]);
       } catch (error) {
         if (!this.socket.closed) this.onError(error as Error);
       }

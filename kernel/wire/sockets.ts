@@ -132,7 +132,7 @@ export class KernelSockets {
     const header = this.codec.header(outgoing.type);
     if (this.#closed) return header;
     const { content, parent, metadata = {}, buffers = [] } = outgoing;
-    this.#outboxes[name].put(this.codec.encode({ identities, header, parent, metadata, content, buffers }));
+    this.#outboxes[name].put(() => this.codec.encode({ identities, header, parent, metadata, content, buffers }));
     return header;
   }
 
@@ -157,7 +157,7 @@ export class KernelSockets {
     for (;;) {
       const frames = await receive(this.#sockets.heartbeat);
       if (!frames) return;
-      this.#outboxes.heartbeat.put(frames);
+      this.#outboxes.heartbeat.put(() => frames);
     }
   }
 
