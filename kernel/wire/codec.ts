@@ -6,6 +6,9 @@ export class BadMessage extends Error {
   override readonly name = "BadMessage";
 }
 
+/** A frame to send. Text stays a string: zeromq copies it, and need not come back to this thread to let go of a buffer. */
+export type Frame = Uint8Array | string;
+
 const delimiter = Buffer.from("<IDS|MSG>");
 const rememberedSignatures = 65_536;
 
@@ -49,11 +52,10 @@ export class Codec {
   }
 
   /** The frames of a message. Numbers that JSON cannot hold become null, as JSON.stringify has it. */
-  encode(message: Message<unknown>): (Buffer | Uint8Array)[] {
-    const parts = [message.header, message.parent ?? {}, message.metadata, message.content].map((part) =>
-      Buffer.from(JSON.stringify(part)),
-    );
-    return [...message.identities, delimiter, Buffer.from(this.#sign(parts)), ...parts, ...message.buffers];
+  encode(message: Message<unknown>): Frame[] {
+    const { identities, header, parent, metadata, content, buffers } = message;
+    const parts = [header, parent ?? {}, metadata, content].map((part) => JSON.stringify(part));
+    return [...identities, delimiter, this.#sign(parts), ...parts, ...buffers];
   }
 
   /** @throws {BadMessage} when the frames are malformed, unsigned, wrongly signed or played back. */
@@ -79,7 +81,7 @@ export class Codec {
     };
   }
 
-  #sign(parts: readonly Uint8Array[]): string {
+  #sign(parts: readonly Frame[]): string {
     if (this.#key === "") return "";
     const hmac = createHmac(this.#hash, this.#key);
     for (const part of parts) hmac.update(part);

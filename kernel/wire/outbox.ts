@@ -1,13 +1,12 @@
 import type { Dealer, Router, XPublisher } from "zeromq";
-
-type Frames = readonly (Buffer | Uint8Array)[];
+import type { Frame } from "./codec.js";
 
 /**
  * A socket takes one message at a time; an outbox takes any number and hands them on in order. It begins after the current
  * turn of the event loop: what a message sets in motion, as a cell in the user process, starts before the clients are told.
  */
 export class Outbox {
-  readonly #waiting: (() => Frames)[] = [];
+  readonly #waiting: (() => readonly Frame[])[] = [];
   #sending: Promise<void> | undefined;
 
   /** @param onError hears of messages that could not be handed on; those behind them still go out. */
@@ -17,7 +16,7 @@ export class Outbox {
   ) {}
 
   /** @param message makes the frames when their turn has come. */
-  put(message: () => Frames): void {
+  put(message: () => readonly Frame[]): void {
     this.#waiting.push(message);
     this.#sending ??= this.#send();
   }

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dealer } from "zeromq";
 import type { Answer } from "../../kernel/wire/client.js";
-import { Codec } from "../../kernel/wire/codec.js";
+import { Codec, type Frame } from "../../kernel/wire/codec.js";
 import { address } from "../../kernel/wire/connection.js";
 import { resultText, startKernel } from "./startKernel.js";
 
@@ -90,8 +90,8 @@ describe("fuzz", { timeout: 240_000 }, () => {
       buffers: [],
     });
     const recorded = codec.encode(message(codec, "kernel_info_request", {}));
-    const frames = (): (Buffer | Uint8Array)[] =>
-      pick<() => (Buffer | Uint8Array)[]>([
+    const frames = (): Frame[] =>
+      pick<() => Frame[]>([
         () => Array.from({ length: Math.floor(next() * 8) + 1 }, () => randomBytes(Math.floor(next() * 60))),
         () => [Buffer.from("<IDS|MSG>"), ...Array.from({ length: Math.floor(next() * 7) }, () => randomBytes(16))],
         () => stranger.encode(message(stranger, "execute_request", { code: evil })),

@@ -47,6 +47,13 @@ describe("errors", () => {
     assert.ok(traceback.includes(`Cell In[${cell}]:2:14`), traceback);
     const invalid = await run("const re = /(/;");
     assert.ok(invalid.outcome.status === "error" && invalid.outcome.ename === "SyntaxError");
+    const behind = await run("function f() {} let re = /(/;");
+    assert.ok(behind.traceback.includes(`Cell In[${behind.cell}]:1:26`), behind.traceback);
+  });
+
+  it("point at the column of a cell that is one expression", async () => {
+    const { traceback, cell } = await run("1 + undefinedName");
+    assert.ok(traceback.includes(`Cell In[${cell}]:1:5`), traceback);
   });
 
   it("show their cause and their own properties", async () => {

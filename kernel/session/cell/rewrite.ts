@@ -226,7 +226,7 @@ function edit(code: string, program: Node, options: EditOptions): RewrittenCell 
     edits.before(start, TAIL_START);
     edits.after(end, TAIL_END);
   }
-  const prefix = `(${scope.isAsync ? "async " : ""}()=>{"use strict";${scope.hoisted.join("")}`;
+  const prefix = `(${scope.isAsync ? "async " : ""}()=>{"use strict";${scope.hoisted.join("")}${edits.lead}`;
   const { text, map } = edits.finish();
   const declared = [...scope.declared].map(([name, { kind, start, end }]): Binding => {
     const places = seen.get(name);
@@ -276,6 +276,8 @@ function topLevelNames(program: Node): Set<string> {
 
 /** Edits that remember whether any of them moves a column that is not at a line's end. */
 class Edits {
+  /** What comes before the user's first column: part of the script's prefix, which moves no column of the user's. */
+  lead = "";
   readonly #text: MagicString;
   #touched = false;
   #shifted = false;
@@ -283,6 +285,10 @@ class Edits {
     this.#text = new MagicString(code);
   }
   before(at: number, text: string): void {
+    if (at === 0) {
+      this.lead += text;
+      return;
+    }
     this.#text.appendRight(at, text);
     this.#touched = true;
     this.#shifted = true;

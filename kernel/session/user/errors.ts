@@ -12,9 +12,8 @@ import { currentWork, workOfPromise } from "./context.js";
 import { publish } from "./output.js";
 import type { Work } from "./work.js";
 
-interface KnownCell {
+interface KnownCell extends Pick<RewrittenCell, "map" | "prefix"> {
   readonly code: string;
-  readonly map: RewrittenCell["map"];
   trace?: TraceMap;
 }
 
@@ -35,8 +34,8 @@ const kernelFolder = new URL("..", import.meta.url).href;
 const places = new WeakMap<object, Position[]>();
 
 /** Keep a cell's source and map for the stacks of errors to come. */
-export function rememberCell(url: string, code: string, { map }: RewrittenCell): void {
-  cells.set(url, { code, map });
+export function rememberCell(url: string, code: string, { map, prefix }: Pick<RewrittenCell, "map" | "prefix">): void {
+  cells.set(url, { code, map, prefix });
   if (cells.size > MAX_CELLS) for (const oldest of cells.keys()) return void cells.delete(oldest);
 }
 
@@ -194,7 +193,7 @@ function emphasise(text: string): string {
 /** The error for a cell that does not parse: no stack but the place. */
 export function syntaxErrorOf(found: CellSyntaxError, code: string, url: string): SyntaxError {
   const error = new SyntaxError(found.help ? `${found.message} (${found.help})` : found.message);
-  rememberCell(url, code, { map: undefined } as RewrittenCell);
+  rememberCell(url, code, { map: undefined, prefix: 0 });
   error.stack = `SyntaxError: ${error.message}\n    at ${url}:${found.line}:${found.column}`;
   places.set(error, [{ file: url, line: found.line, column: found.column }]);
   return error;
@@ -277,10 +276,10 @@ function around(line: string, column: number): { readonly text: string; readonly
 
 /** V8's own syntax errors (found when the script is compiled) name the script at the start of their stack. */
 function scriptPosition(error: Error): Position | undefined {
-  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)\n(.*)\n( *)\^/.exec(String(error.stack));
+  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)\n.*\n( *)\^/.exec(String(error.stack));
   if (!match) return undefined;
-  const [, file = "", line = "1", text = "", indent = ""] = match;
-  const prefix = /^\((?:async )?function\(\)\{"use strict";/.exec(text)?.[0].length ?? 0;
+  const [, file = "", line = "1", indent = ""] = match;
+  const prefix = line === "1" ? (cells.get(file)?.prefix ?? 0) : 0;
   const position = originalPosition(file, Number(line), Math.max(1, indent.length + 1 - prefix));
   error.stack = `${error.name}: ${error.message}\n    at ${cellName(file)}:${position.line}:${position.column}`;
   return position;
