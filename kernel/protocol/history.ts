@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { HistoryQuery } from "../wire/messages.js";
@@ -56,7 +56,8 @@ export function historyFolder(
 export function openHistory(folder: string | undefined, warn: (text: string) => void = () => {}): History {
   const present: Cell[] = [];
   let session: number | undefined;
-  let file: string | undefined;
+  /** Stays open: opening it for every cell would cost more than writing it. */
+  let file: number | undefined;
   let unwritten = "";
   let timer: NodeJS.Timeout | undefined;
 
@@ -74,9 +75,9 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
     unwritten = "";
     if (file === undefined || text === "") return;
     try {
-      appendFileSync(file, text, { mode: 0o600 });
+      appendFileSync(file, text);
     } catch (error) {
-      warn(`the history file ${file} can no longer be written: ${(error as Error).message}`);
+      warn(`the history file of session ${session} in ${folder} can no longer be written: ${(error as Error).message}`);
       file = undefined;
     }
   };
@@ -150,17 +151,15 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
   };
 }
 
-function createSession(folder: string, warn: (text: string) => void): { session: number; file: string } | undefined {
+function createSession(folder: string, warn: (text: string) => void): { session: number; file: number } | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const numbers = sessionNumbers(folder);
     for (const old of numbers.slice(0, Math.max(0, numbers.length - keptSessions)))
       rmSync(sessionFile(folder, old), { force: true });
     for (let session = (numbers.at(-1) ?? 0) + 1; ; session++) {
-      const file = sessionFile(folder, session);
       try {
-        closeSync(openSync(file, "wx", 0o600));
-        return { session, file };
+        return { session, file: openSync(sessionFile(folder, session), "ax", 0o600) };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       }
