@@ -1,38 +1,51 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, sep } from "node:path";
+import { join, sep } from "node:path";
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import type { CellScript, MimeBundle } from "../session/handle.js";
-import type { CallFrame, Cdp, Location, Paused, RemoteObject, ScriptParsed } from "./cdp.js";
+import { z } from "zod";
+import { RUNTIME } from "../session/cell/rewrite.js";
+import type { CellScript } from "../session/handle.js";
+import { Breakpoints } from "./breakpoints.js";
+import { type CallFrame, type CdpTarget, type Evaluated, Inspector, OBJECT_GROUP } from "./cdp.js";
+import { EXCEPTION_FILTERS, Execution, THREAD } from "./execution.js";
 import { murmur2 } from "./murmur2.js";
-import { Scripts, type SourcePosition } from "./scripts.js";
-import { codeLines, isInsideTry } from "./tryBlocks.js";
+import {
+  type Arguments,
+  type Bodies,
+  type Command,
+  type DebugInfo,
+  type Handlers,
+  isCommand,
+  readArguments,
+  readEnvelope,
+} from "./requests.js";
+import { scopesOf } from "./scopes.js";
+import { Scripts } from "./scripts.js";
+import { evaluable } from "./syntax.js";
 import { describe, Variables } from "./variables.js";
 
 /** What the debugger needs of the session. */
-export interface DebugTarget {
-  cdp(method: string, params?: Readonly<Record<string, unknown>>): Promise<unknown>;
-  onCdp(listener: (method: string, params: Readonly<Record<string, unknown>>) => void): () => void;
+export interface DebugTarget extends CdpTarget {
   cells(): readonly CellScript[];
-  runtimeInspect(expression: string, detailLevel?: 0 | 1): Promise<MimeBundle | undefined>;
 }
 
-export interface DapRequest {
+export interface DapResponse {
+  readonly type: "response";
   readonly seq: number;
+  readonly request_seq: number;
   readonly command: string;
-  readonly arguments?: unknown;
+  readonly success: boolean;
+  readonly message?: string;
+  readonly body: object;
 }
 
 export type DapEvent = Readonly<Record<string, unknown>> & { readonly type: "event"; readonly event: string };
 
-type Arguments = Readonly<Record<string, unknown>>;
-type StepMethod = "Debugger.stepOver" | "Debugger.stepInto" | "Debugger.stepOut";
-
-/** JavaScript of a session runs in one thread. */
-const THREAD = 1;
 const HASH_SEED = 0xc70f6907;
-/** A step that meets only code that is not shown gives up after so many tries. */
-const STEP_LIMIT = 500;
+/** How many callers are remembered that have ended. */
+const ASYNC_DEPTH = 8;
+/** How long a value may take to describe itself. */
+const DISPLAY_MS = 2_000;
 const CAPABILITIES: DebugProtocol.Capabilities = {
   supportsConfigurationDoneRequest: true,
   supportsConditionalBreakpoints: true,
@@ -40,83 +53,56 @@ const CAPABILITIES: DebugProtocol.Capabilities = {
   supportsLogPoints: true,
   supportsEvaluateForHovers: true,
   supportsExceptionInfoRequest: true,
+  supportsLoadedSourcesRequest: true,
   supportsModulesRequest: true,
   supportsSetVariable: true,
   supportsTerminateRequest: true,
-  supportsCompletionsRequest: false,
-  exceptionBreakpointFilters: [
-    {
-      filter: "raised",
-      label: "Raised Exceptions",
-      default: false,
-      description: "Stop at every throw, also when it is caught",
-    },
-    {
-      filter: "uncaught",
-      label: "Uncaught Exceptions",
-      default: false,
-      description: "Stop at a throw that no catch of the code on the stack will get",
-    },
-  ],
+  exceptionBreakpointFilters: EXCEPTION_FILTERS,
 };
-
-interface Breakpoint {
-  readonly id: number;
-  readonly asked: DebugProtocol.SourceBreakpoint;
-  readonly line: number;
-  /** V8's ids of it, one for each script made from the file. */
-  readonly placed: string[];
-}
-
-interface Stop {
-  readonly frames: readonly {
-    readonly id: number;
-    readonly frame: CallFrame;
-    readonly place: SourcePosition | undefined;
-  }[];
-  readonly exception: RemoteObject | undefined;
-}
+const bundle = z.object({ data: z.record(z.string(), z.unknown()), metadata: z.record(z.string(), z.unknown()) });
 
 /**
  * The Debug Adapter Protocol over the session's V8 inspector: what a front end's debugger asks on the control channel. Cells are
- * files named by the hash of their text, as Jupyter's debuggers agree. Breakpoints are placed while V8 waits before a script's
- * first statement, so that none is missed.
+ * files named by the hash of their text, as Jupyter's debuggers agree.
  */
 export class DebugAdapter {
-  readonly #target: DebugTarget;
-  readonly #cdp: Cdp;
+  readonly #inspector: Inspector;
   readonly #scripts: Scripts;
+  readonly #breakpoints: Breakpoints;
+  readonly #execution: Execution;
   readonly #variables: Variables;
   readonly #listeners: ((event: DapEvent) => void)[] = [];
-  readonly #breakpoints = new Map<string, Breakpoint[]>();
   readonly #folder = join(tmpdir(), `typescript_kernel_${process.pid}`) + sep;
   #stopListening: (() => void) | undefined;
   #started = false;
-  #justMyCode = true;
-  #filters: readonly string[] = [];
-  #instrumentation: string | undefined;
-  #stop: Stop | undefined;
-  #lastException: RemoteObject | undefined;
-  /** What the user asked V8 to do; decides whether the next pause is shown. */
-  #step: { method: StepMethod; from: SourcePosition | undefined; depth: number; tries: number } | undefined;
-  #pausing = false;
   #seq = 1;
-  #ids = 1;
+  /** What changes V8's debugger waits for what was to change it before. */
   #order: Promise<unknown> = Promise.resolve();
 
   constructor(target: DebugTarget) {
-    this.#target = target;
-    this.#cdp = (method, params) => target.cdp(method, params) as ReturnType<Cdp> as never;
+    this.#inspector = new Inspector(target);
     this.#scripts = new Scripts(
       (code) => this.#cellPath(code),
       () => target.cells(),
     );
-    this.#variables = new Variables(this.#cdp);
+    this.#breakpoints = new Breakpoints(this.#inspector, this.#scripts);
+    this.#variables = new Variables(this.#inspector);
+    this.#execution = new Execution({
+      inspector: this.#inspector,
+      scripts: this.#scripts,
+      breakpoints: this.#breakpoints,
+      prepare: (scriptId) => this.#inOrder(() => this.#breakpoints.place(scriptId)),
+      emit: (event, body) => {
+        if (event === "continued") this.#variables.clear();
+        this.#emit(event, body);
+      },
+    });
   }
 
   /** Answers one DAP request. Never rejects: a failure is a response with `success: false` and a message. */
-  async request({ seq, command, arguments: given }: DapRequest): Promise<DebugProtocol.Response> {
-    const respond = (rest: Pick<DebugProtocol.Response, "success" | "message" | "body">): DebugProtocol.Response => ({
+  async request(content: Readonly<Record<string, unknown>>): Promise<DapResponse> {
+    const { seq, command } = readEnvelope(content);
+    const respond = (rest: Pick<DapResponse, "success" | "message" | "body">): DapResponse => ({
       seq: this.#seq++,
       type: "response",
       request_seq: seq,
@@ -124,10 +110,8 @@ export class DebugAdapter {
       ...rest,
     });
     try {
-      const handler = Object.hasOwn(this.#handlers, command) ? this.#handlers[command] : undefined;
-      if (handler === undefined) throw new Error(`the debugger does not know the command ${JSON.stringify(command)}`);
-      const body = await handler(typeof given === "object" && given !== null ? (given as Arguments) : {});
-      return respond({ success: true, body: body ?? {} });
+      if (!isCommand(command)) throw new Error(`the debugger does not know the command ${JSON.stringify(command)}`);
+      return respond({ success: true, body: (await this.#handle(command, content.arguments)) ?? {} });
     } catch (error) {
       return respond({ success: false, message: error instanceof Error ? error.message : String(error), body: {} });
     }
@@ -138,114 +122,127 @@ export class DebugAdapter {
     this.#listeners.push(listener);
   }
 
-  /** The session's process was replaced: what V8 knew is gone, what the user asked for is placed again. */
+  /**
+   * The session's process was replaced: what V8 knew is gone, what the user asked for is asked of the new process. V8 there gets
+   * all of it before the first cell, as it is sent in this very call.
+   */
   async sessionLost(): Promise<void> {
-    if (!this.#started) return;
-    this.#stop = undefined;
-    this.#step = undefined;
-    this.#instrumentation = undefined;
+    this.#execution.lost();
     this.#scripts.clear();
-    for (const list of this.#breakpoints.values()) for (const breakpoint of list) breakpoint.placed.length = 0;
-    for (let tries = 0; tries < 50; tries++) {
-      try {
-        await this.#enable();
-        return;
-      } catch {
-        await new Promise((again) => setTimeout(again, 100));
-      }
-    }
+    if (!this.#started) return;
+    this.#breakpoints.forget();
+    const enabled = this.#enable().catch(() => undefined);
+    this.#order = Promise.all([this.#order, enabled]);
+    await enabled;
   }
 
-  readonly #handlers: Readonly<Record<string, (args: Arguments) => unknown>> = {
-    debugInfo: () => this.#debugInfo(),
-    initialize: () => CAPABILITIES,
+  #handle<C extends Command>(command: C, given: unknown): Bodies[C] | Promise<Bodies[C]> {
+    const handler: Handlers[C] = this.#handlers[command];
+    return handler(readArguments(command, given));
+  }
+
+  readonly #handlers: Handlers = {
+    initialize: () => {
+      // A front end that asks for debugInfo meanwhile shall not take the debugger for one that is off.
+      this.#start().catch(() => undefined);
+      return CAPABILITIES;
+    },
     attach: (args) => this.#attach(args),
     launch: (args) => this.#attach(args),
     configurationDone: () => undefined,
     disconnect: () => this.#detach(),
     terminate: () => this.#detach(),
-    dumpCell: ({ code }) => this.#dumpCell(text(code, "code")),
-    source: (args) => this.#source(args),
-    loadedSources: () => ({ sources: this.#scripts.paths.map((path) => this.#sourceOf(path)) }),
-    modules: ({ startModule, moduleCount }) => this.#modules(Number(startModule ?? 0), Number(moduleCount ?? 0)),
-    setBreakpoints: (args) =>
-      this.#inOrder(() => this.#setBreakpoints(args as unknown as DebugProtocol.SetBreakpointsArguments)),
+    debugInfo: () => this.#debugInfo(),
+    dumpCell: ({ code }) => this.#dumpCell(code),
+    source: ({ source }) => this.#source(source.path),
+    loadedSources: () => ({ sources: this.#scripts.paths.map((path) => this.#scripts.sourceOf(path)) }),
+    modules: (args) => this.#modules(args),
+    setBreakpoints: (args) => this.#setBreakpoints(args),
     setFunctionBreakpoints: () => ({ breakpoints: [] }),
     setExceptionBreakpoints: ({ filters }) => this.#setExceptions(filters),
-    exceptionInfo: () => this.#exceptionInfo(),
+    exceptionInfo: () => this.#execution.exceptionInfo(),
     threads: () => ({ threads: [{ id: THREAD, name: "main" }] }),
-    pause: () => this.#pause(),
-    continue: () => this.#resume(),
-    next: () => this.#stepBy("Debugger.stepOver"),
-    stepIn: () => this.#stepBy("Debugger.stepInto"),
-    stepOut: () => this.#stepBy("Debugger.stepOut"),
-    stackTrace: ({ startFrame, levels }) => this.#stackTrace(Number(startFrame ?? 0), Number(levels ?? 0)),
-    scopes: ({ frameId }) => this.#scopes(Number(frameId)),
-    variables: async ({ variablesReference, start, count }) => ({
-      variables: await this.#variables.children(
-        Number(variablesReference),
-        Number(start ?? 0),
-        count === undefined ? undefined : Number(count),
-      ),
+    pause: () => this.#execution.pause(),
+    continue: async () => {
+      await this.#execution.leave("Debugger.resume");
+      return { allThreadsContinued: true };
+    },
+    next: () => this.#execution.leave("Debugger.stepOver"),
+    stepIn: () => this.#execution.leave("Debugger.stepInto"),
+    stepOut: () => this.#execution.leave("Debugger.stepOut"),
+    stackTrace: (args) => this.#stackTrace(args),
+    scopes: ({ frameId }) => ({ scopes: scopesOf(this.#execution.frame(frameId), this.#variables) }),
+    variables: async ({ variablesReference, ...wanted }) => ({
+      variables: await this.#variables.children(variablesReference, wanted),
     }),
-    setVariable: ({ variablesReference, name, value }) =>
-      this.#setVariable(Number(variablesReference), text(name, "name"), text(value, "value")),
+    setVariable: (args) => this.#setVariable(args),
     evaluate: (args) => this.#evaluate(args),
     inspectVariables: async () => ({ variables: await this.#variables.globals() }),
-    richInspectVariables: ({ variableName, frameId }) => this.#richInspect(text(variableName, "variableName"), frameId),
+    richInspectVariables: (args) => this.#richInspect(args),
     copyToGlobals: (args) => this.#copyToGlobals(args),
   };
 
   // ---- beginning and end ------------------------------------------------------------------------------------------
 
-  #debugInfo(): Record<string, unknown> {
+  #debugInfo(): DebugInfo {
     return {
       isStarted: this.#started,
       hashMethod: "Murmur2",
       hashSeed: HASH_SEED,
       tmpFilePrefix: this.#folder,
       tmpFileSuffix: ".ts",
-      breakpoints: [...this.#breakpoints].map(([source, list]) => ({
-        source,
-        breakpoints: list.map(({ asked, line }) => ({ ...asked, line })),
-      })),
-      stoppedThreads: this.#stop === undefined ? [] : [THREAD],
+      breakpoints: this.#breakpoints.list,
+      stoppedThreads: this.#execution.stopped ? [THREAD] : [],
       richRendering: true,
       exceptionPaths: ["JavaScript Exceptions"],
       copyToGlobals: true,
     };
   }
 
-  async #attach({ justMyCode }: Arguments): Promise<void> {
-    this.#justMyCode = justMyCode !== false;
-    if (!this.#started) await this.#enable();
+  #start(): Promise<void> {
+    if (this.#started) return this.#inOrder(async () => undefined);
     this.#started = true;
+    return this.#inOrder(() => this.#enable());
+  }
+
+  async #attach({ justMyCode = true }: Arguments<"attach">): Promise<undefined> {
+    this.#execution.justMyCode = justMyCode;
+    await this.#start();
     this.#emit("initialized");
     this.#emit("process", { name: "TypeScript", isLocalProcess: true, startMethod: "attach" });
   }
 
+  /** Everything is sent at once, so that V8 has it before any cell that is sent later. */
   async #enable(): Promise<void> {
-    this.#stopListening ??= this.#target.onCdp((method, params) => this.#hear(method, params));
-    await this.#cdp("Debugger.enable");
-    await this.#cdp("Debugger.setAsyncCallStackDepth", { maxDepth: 8 });
-    await this.#watchThrows();
-    await this.#watchScripts();
+    this.#stopListening ??= this.#inspector.listen({
+      paused: (event) => this.#execution.paused(event),
+      resumed: () => this.#execution.resumed(),
+      scriptParsed: (event) => this.#scripts.add(event),
+    });
+    await Promise.all([
+      this.#inspector.call("Debugger.enable", {}),
+      this.#inspector.call("Debugger.setSkipAllPauses", { skip: false }),
+      this.#inspector.call("Debugger.setAsyncCallStackDepth", { maxDepth: ASYNC_DEPTH }),
+      this.#execution.watchThrows(),
+      this.#breakpoints.wait(),
+      this.#breakpoints.placeInFiles(),
+    ]);
+    await this.#breakpoints.placeInLoaded();
   }
 
-  async #detach(): Promise<void> {
-    if (!this.#started) return;
-    this.#started = false;
-    this.#breakpoints.clear();
-    this.#filters = [];
-    this.#instrumentation = undefined;
-    this.#step = undefined;
-    if (this.#stop !== undefined) await this.#resume().catch(() => undefined);
-    await this.#cdp("Debugger.disable");
-    this.#variables.clear();
-    this.#stopListening?.();
-    this.#stopListening = undefined;
-    this.#scripts.clear();
-    this.#emit("terminated");
+  #detach(): Promise<undefined> {
+    return this.#inOrder<undefined>(async () => {
+      if (!this.#started) return;
+      this.#started = false;
+      this.#breakpoints.clear();
+      await this.#execution.release().catch(() => undefined);
+      await this.#inspector.call("Debugger.disable", {}).catch(() => undefined);
+      this.#variables.clear();
+      this.#stopListening?.();
+      this.#stopListening = undefined;
+      this.#scripts.clear();
+      this.#emit("terminated");
+    });
   }
 
   // ---- sources ----------------------------------------------------------------------------------------------------
@@ -255,9 +252,9 @@ export class DebugAdapter {
     return `${this.#folder}${murmur2(code, HASH_SEED)}.ts`;
   }
 
-  #dumpCell(code: string): { sourcePath: string } {
+  #dumpCell(code: string): Bodies["dumpCell"] {
     const sourcePath = this.#cellPath(code);
-    if (mkdirSync(dirname(sourcePath), { recursive: true, mode: 0o700 }) !== undefined)
+    if (mkdirSync(this.#folder, { recursive: true, mode: 0o700 }) !== undefined)
       process.once("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
     writeFileSync(sourcePath, code, { mode: 0o600 });
     return { sourcePath };
@@ -273,341 +270,68 @@ export class DebugAdapter {
     }
   }
 
-  async #source({ source, sourceReference }: Arguments): Promise<{ content: string; mimeType: string }> {
-    const path = (source as DebugProtocol.Source | undefined)?.path;
-    const content = path === undefined ? undefined : this.#text(path);
+  #source(path: string): Bodies["source"] {
+    const content = this.#text(path);
     if (content === undefined)
-      throw new Error(
-        `there is no source ${path ?? sourceReference ?? ""}: expected a path that stackTrace or dumpCell told`,
-      );
+      throw new Error(`there is no source ${path}: expected a path that stackTrace or dumpCell told`);
     return { content, mimeType: "text/typescript" };
   }
 
-  #sourceOf(path: string): DebugProtocol.Source {
-    return { name: this.#scripts.nameOf(path), path };
-  }
-
-  #modules(start: number, count: number): { modules: DebugProtocol.Module[]; totalModules: number } {
+  #modules({ startModule = 0, moduleCount = 0 }: Arguments<"modules">): Bodies["modules"] {
     const all = this.#scripts.paths.map(
-      (path, index): DebugProtocol.Module => ({ id: index, name: this.#scripts.nameOf(path), path }),
+      (path, id): DebugProtocol.Module => ({ id, name: this.#scripts.nameOf(path), path }),
     );
-    return { modules: all.slice(start, count > 0 ? start + count : undefined), totalModules: all.length };
+    const modules = all.slice(startModule, moduleCount > 0 ? startModule + moduleCount : undefined);
+    return { modules, totalModules: all.length };
   }
 
-  // ---- breakpoints ------------------------------------------------------------------------------------------------
+  // ---- where to stop ----------------------------------------------------------------------------------------------
 
-  async #setBreakpoints({
-    source,
-    breakpoints = [],
-  }: DebugProtocol.SetBreakpointsArguments): Promise<{ breakpoints: DebugProtocol.Breakpoint[] }> {
-    const path = text(source?.path, "source.path");
-    for (const old of this.#breakpoints.get(path) ?? []) await this.#unplace(old);
-    const content = this.#text(path);
-    const lines = content === undefined ? undefined : codeLines(content);
-    const list = breakpoints.map(
-      (asked): Breakpoint => ({
-        id: this.#ids++,
-        asked,
-        line:
-          lines?.includes(asked.line) === false ? (lines.find((line) => line > asked.line) ?? asked.line) : asked.line,
-        placed: [],
-      }),
-    );
-    if (list.length === 0) this.#breakpoints.delete(path);
-    else this.#breakpoints.set(path, list);
-    if (this.#started) {
-      await this.#watchScripts();
-      for (const scriptId of this.#scripts.withPath(path)) await this.#place(scriptId);
-    }
-    const known = this.#sourceOf(path);
-    return { breakpoints: list.map(({ id, line }) => ({ id, verified: true, line, source: known })) };
-  }
-
-  /** Places the breakpoints of a script's file in it. */
-  async #place(scriptId: string): Promise<void> {
-    await this.#scripts.whenReady(scriptId);
-    const path = this.#scripts.path(scriptId);
-    for (const breakpoint of path === undefined ? [] : (this.#breakpoints.get(path) ?? [])) {
-      const location = this.#scripts.generated(scriptId, breakpoint.line, breakpoint.asked.column);
-      if (location === undefined) continue;
-      const condition = conditionOf(breakpoint);
-      try {
-        const { breakpointId } = await this.#cdp<{ breakpointId: string }>("Debugger.setBreakpoint", {
-          location,
-          ...(condition === undefined ? {} : { condition }),
-        });
-        breakpoint.placed.push(breakpointId);
-      } catch {
-        // Two breakpoints of the user fall on one place: the first holds.
+  #setBreakpoints({ source, breakpoints = [] }: Arguments<"setBreakpoints">): Promise<Bodies["setBreakpoints"]> {
+    return this.#inOrder(async () => {
+      const set = this.#breakpoints.set(source.path, this.#text(source.path), breakpoints);
+      if (this.#started) {
+        await this.#breakpoints.wait();
+        await this.#breakpoints.update(source.path);
       }
-    }
-  }
-
-  async #unplace(breakpoint: Breakpoint): Promise<void> {
-    for (const breakpointId of breakpoint.placed.splice(0))
-      await this.#cdp("Debugger.removeBreakpoint", { breakpointId }).catch(() => undefined);
-  }
-
-  /** V8 stops before each new script only while there is something to place in it. */
-  async #watchScripts(): Promise<void> {
-    const needed = this.#breakpoints.size > 0 || this.#pausing;
-    if (needed && this.#instrumentation === undefined) {
-      this.#instrumentation = (
-        await this.#cdp<{ breakpointId: string }>("Debugger.setInstrumentationBreakpoint", {
-          instrumentation: "beforeScriptExecution",
-        })
-      ).breakpointId;
-    } else if (!needed && this.#instrumentation !== undefined) {
-      const breakpointId = this.#instrumentation;
-      this.#instrumentation = undefined;
-      await this.#cdp("Debugger.removeBreakpoint", { breakpointId });
-    }
-  }
-
-  async #setExceptions(filters: unknown): Promise<{ breakpoints: DebugProtocol.Breakpoint[] }> {
-    const list = Array.isArray(filters) ? filters.map(String) : [];
-    this.#filters = list;
-    if (this.#started) await this.#watchThrows();
-    return { breakpoints: list.map(() => ({ verified: true })) };
-  }
-
-  /** V8 calls caught what the kernel catches around a cell: it is asked for every throw, and what is uncaught is decided here. */
-  async #watchThrows(): Promise<void> {
-    await this.#cdp("Debugger.setPauseOnExceptions", { state: this.#filters.length > 0 ? "all" : "none" });
-  }
-
-  // ---- going on ---------------------------------------------------------------------------------------------------
-
-  async #pause(): Promise<void> {
-    if (this.#stop !== undefined) return;
-    this.#pausing = true;
-    await this.#watchScripts();
-    await this.#cdp("Debugger.pause");
-  }
-
-  async #resume(): Promise<{ allThreadsContinued: boolean }> {
-    this.#step = undefined;
-    await this.#leave("Debugger.resume");
-    return { allThreadsContinued: true };
-  }
-
-  async #stepBy(method: StepMethod): Promise<void> {
-    const top = this.#stop?.frames[0];
-    this.#step = { method, from: top?.place, depth: this.#stop?.frames.length ?? 0, tries: 0 };
-    await this.#leave(method);
-  }
-
-  /** The stop is over when the user says so: V8's word of it may come after what the session does next. */
-  async #leave(method: StepMethod | "Debugger.resume"): Promise<void> {
-    if (this.#stop === undefined) throw new Error("the session is not stopped: wait for a stopped event");
-    this.#resumed();
-    await this.#cdp(method);
-  }
-
-  #hear(method: string, params: Readonly<Record<string, unknown>>): void {
-    if (method === "Debugger.scriptParsed") this.#scripts.add(params as unknown as ScriptParsed);
-    else if (method === "Debugger.paused") void this.#paused(params as unknown as Paused);
-    else if (method === "Debugger.resumed") this.#resumed();
-  }
-
-  #resumed(): void {
-    if (this.#stop === undefined) return;
-    this.#stop = undefined;
-    this.#variables.clear();
-    this.#emit("continued", { threadId: THREAD, allThreadsContinued: true });
-  }
-
-  async #paused(paused: Paused): Promise<void> {
-    try {
-      if (paused.reason === "instrumentation") await this.#beforeScript(paused);
-      else await this.#judge(paused);
-    } catch {
-      await this.#goOn("Debugger.resume");
-    }
-  }
-
-  async #beforeScript({ data, callFrames }: Paused): Promise<void> {
-    const scriptId = data?.scriptId ?? callFrames[0]?.location.scriptId ?? "";
-    if (this.#scripts.ownership(scriptId) !== "internal") await this.#inOrder(() => this.#place(scriptId));
-    const entering = this.#pausing && this.#scripts.isCell(scriptId);
-    await this.#goOn(entering ? "Debugger.stepInto" : this.#step !== undefined ? this.#step.method : "Debugger.resume");
-  }
-
-  async #judge(paused: Paused): Promise<void> {
-    for (const { location } of paused.callFrames) await this.#scripts.whenReady(location.scriptId);
-    const thrown = paused.reason === "exception" || paused.reason === "promiseRejection";
-    const hit = (paused.hitBreakpoints ?? []).length > 0;
-    const frames = paused.callFrames
-      .filter((frame) => this.#isShown(frame))
-      .map((frame) => ({ id: this.#ids++, frame, place: this.#scripts.original(frame.location) }));
-    const top = paused.callFrames[0];
-    const topShown = top !== undefined && frames[0]?.frame === top;
-    if (thrown && !(topShown && (await this.#isWanted(paused))))
-      return this.#goOn(this.#step?.method ?? "Debugger.resume");
-    if (!thrown && !hit) {
-      if (frames.length === 0) return this.#goOn("Debugger.resume");
-      const step = this.#step;
-      if (step !== undefined && ++step.tries < STEP_LIMIT) {
-        if (!topShown) return this.#goOn("Debugger.stepOut");
-        const place = frames[0]?.place;
-        const sameLine =
-          place?.line === step.from?.line && place?.path === step.from?.path && frames.length === step.depth;
-        if (sameLine && step.method !== "Debugger.stepOut") return this.#goOn(step.method);
-      }
-    }
-    const reason = thrown
-      ? "exception"
-      : hit
-        ? "breakpoint"
-        : this.#step !== undefined
-          ? "step"
-          : this.#pausing
-            ? "pause"
-            : "breakpoint";
-    this.#step = undefined;
-    if (this.#pausing) {
-      this.#pausing = false;
-      await this.#watchScripts();
-    }
-    this.#lastException = thrown ? paused.data : undefined;
-    this.#stop = { frames, exception: this.#lastException };
-    const described = thrown && paused.data !== undefined ? describe(paused.data) : undefined;
-    this.#emit("stopped", {
-      reason,
-      threadId: THREAD,
-      allThreadsStopped: true,
-      preserveFocusHint: false,
-      ...(described === undefined ? {} : { description: described, text: described }),
-      ...(hit ? { hitBreakpointIds: this.#hitIds(paused.hitBreakpoints ?? []) } : {}),
+      return { breakpoints: set };
     });
   }
 
-  #hitIds(placed: readonly string[]): number[] {
-    return [...this.#breakpoints.values()]
-      .flat()
-      .filter((breakpoint) => breakpoint.placed.some((id) => placed.includes(id)))
-      .map(({ id }) => id);
-  }
-
-  #isShown({ location }: CallFrame): boolean {
-    const ownership = this.#scripts.ownership(location.scriptId);
-    if (ownership === "mine") return this.#scripts.original(location) !== undefined;
-    return ownership === "package" && !this.#justMyCode;
-  }
-
-  async #isWanted({ callFrames, data }: Paused): Promise<boolean> {
-    if (this.#filters.includes("raised") || this.#filters.includes("all")) return true;
-    if (data?.uncaught === true) return true;
-    for (const { location } of callFrames) {
-      if (this.#scripts.ownership(location.scriptId) === "internal") continue;
-      if (await this.#isCaughtAt(location)) return false;
-    }
-    return true;
-  }
-
-  async #isCaughtAt(location: Location): Promise<boolean> {
-    const { scriptSource } = await this.#cdp<{ scriptSource: string }>("Debugger.getScriptSource", {
-      scriptId: location.scriptId,
+  #setExceptions(filters: readonly string[]): Promise<undefined> {
+    return this.#inOrder<undefined>(async () => {
+      this.#execution.filters = filters;
+      if (this.#started) await this.#execution.watchThrows();
     });
-    let lineStart = 0;
-    for (let line = 0; line < location.lineNumber; line++) lineStart = scriptSource.indexOf("\n", lineStart) + 1;
-    const offset =
-      lineStart +
-      (location.columnNumber ?? 0) +
-      (location.lineNumber === 0 ? -this.#scripts.startColumn(location.scriptId) : 0);
-    return isInsideTry(scriptSource, offset);
-  }
-
-  /** Goes on without a word to the front end: the pause was not one the user asked for. */
-  async #goOn(method: StepMethod | "Debugger.resume"): Promise<void> {
-    await this.#cdp(method).catch(() => undefined);
   }
 
   // ---- looking ----------------------------------------------------------------------------------------------------
 
-  #stackTrace(start: number, levels: number): { stackFrames: DebugProtocol.StackFrame[]; totalFrames: number } {
-    const frames = this.#stop?.frames ?? [];
-    const stackFrames = frames.slice(start, levels > 0 ? start + levels : undefined).map(
-      ({ id, frame, place }): DebugProtocol.StackFrame => ({
+  #stackTrace({ startFrame = 0, levels = 0 }: Arguments<"stackTrace">): Bodies["stackTrace"] {
+    const { frames } = this.#execution;
+    const shown = frames.slice(startFrame, levels > 0 ? startFrame + levels : undefined);
+    return {
+      stackFrames: shown.map(({ id, name, place }) => ({
         id,
-        name: this.#frameName(frame, place),
+        name,
         line: place?.line ?? 0,
         column: place?.column ?? 0,
-        ...(place === undefined ? {} : { source: this.#sourceOf(place.path) }),
-      }),
-    );
-    return { stackFrames, totalFrames: frames.length };
+        ...(place === undefined ? {} : { source: this.#scripts.sourceOf(place.path) }),
+      })),
+      totalFrames: frames.length,
+    };
   }
 
-  #frameName(frame: CallFrame, place: SourcePosition | undefined): string {
-    const name = frame.functionName.replaceAll("\u200c", "");
-    if (name !== "") return name;
-    return place === undefined
-      ? "(anonymous)"
-      : this.#isCellLevel(frame)
-        ? this.#scripts.nameOf(place.path)
-        : "(anonymous)";
+  /** The call in which an expression is evaluated: that of the frame, or the innermost; none while the session is not stopped. */
+  #callOf(frameId: number | undefined): CallFrame | undefined {
+    const { frames } = this.#execution;
+    return (frames.find(({ id }) => id === frameId) ?? frames[0])?.call;
   }
 
-  /** Whether a frame runs the statements of a cell itself: the kernel's function around them begins before the first column. */
-  #isCellLevel({ location, functionLocation }: CallFrame): boolean {
-    return (
-      this.#scripts.isCell(location.scriptId) &&
-      functionLocation?.lineNumber === 0 &&
-      (functionLocation.columnNumber ?? 0) < 0
-    );
-  }
-
-  #frame(frameId: number): Stop["frames"][number] {
-    if (this.#stop === undefined) throw new Error("the session is not stopped: wait for a stopped event");
-    const found = this.#stop.frames.find(({ id }) => id === frameId);
-    if (found === undefined)
-      throw new Error(`frame ${frameId} is not known (any more): expected an id of the latest stackTrace`);
-    return found;
-  }
-
-  #scopes(frameId: number): { scopes: DebugProtocol.Scope[] } {
-    const { frame } = this.#frame(frameId);
-    const cellLevel = this.#isCellLevel(frame);
-    const own: string[] = [];
-    const closures: string[] = [];
-    let outside = false;
-    for (const { type, object } of frame.scopeChain) {
-      if (type === "global" || object.objectId === undefined) continue;
-      if (type === "closure" || type === "module" || type === "script") outside = true;
-      (outside ? closures : own).push(object.objectId);
-    }
-    const extra = [
-      ...(frame.returnValue !== undefined ? [{ name: "(return value)", value: frame.returnValue }] : []),
-      ...(!cellLevel &&
-      frame.this.type !== "undefined" &&
-      frame.this.description !== "global" &&
-      frame.this.className !== "global"
-        ? [{ name: "this", value: frame.this }]
-        : []),
-    ];
-    const scopes: DebugProtocol.Scope[] = [
-      {
-        name: "Locals",
-        presentationHint: "locals",
-        variablesReference: this.#variables.scope(own, cellLevel, extra),
-        expensive: false,
-      },
-    ];
-    if (closures.length > 0)
-      scopes.push({ name: "Closure", variablesReference: this.#variables.scope(closures, false), expensive: false });
-    scopes.push({ name: "Globals", variablesReference: this.#variables.scope([], true), expensive: false });
-    return { scopes };
-  }
-
-  async #evaluate({ expression, frameId, context }: Arguments): Promise<DebugProtocol.EvaluateResponse["body"]> {
-    const source = text(expression, "expression");
-    const { result, exceptionDetails } = await this.#run(source, frameId, context === "hover");
-    if (exceptionDetails !== undefined) {
-      const { exception, text: what = "" } = exceptionDetails;
-      throw new Error(exception === undefined ? what : describe(exception));
-    }
-    const { value, type, variablesReference, indexedVariables } = this.#variables.value("", result, source);
+  async #evaluate({ expression, frameId, context }: Arguments<"evaluate">): Promise<Bodies["evaluate"]> {
+    const call = this.#callOf(frameId);
+    const { result } = await this.#run(expression, call, { throwOnSideEffect: context === "hover" });
+    const { value, type, variablesReference, indexedVariables } = this.#variables.value("", result, expression, call);
     return {
       result: value,
       variablesReference,
@@ -616,73 +340,70 @@ export class DebugAdapter {
     };
   }
 
-  #run(
-    expression: string,
-    frameId: unknown,
-    throwOnSideEffect: boolean,
-  ): Promise<{ result: RemoteObject; exceptionDetails?: { text?: string; exception?: RemoteObject } }> {
-    const common = { expression, objectGroup: "debug", generatePreview: true, throwOnSideEffect };
-    const frame = this.#stop?.frames.find(({ id }) => id === frameId) ?? this.#stop?.frames[0];
-    if (frame !== undefined)
-      return this.#cdp("Debugger.evaluateOnCallFrame", { ...common, callFrameId: frame.frame.callFrameId });
-    // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
-    const waits = !throwOnSideEffect && /\bawait\b/.test(expression);
-    return this.#cdp("Runtime.evaluate", {
-      ...common,
-      ...(waits ? { expression: `(async () => (${expression}))()`, awaitPromise: true } : {}),
-    });
-  }
-
-  async #setVariable(
-    reference: number,
-    name: string,
-    value: string,
-  ): Promise<{ value: string; type?: string; variablesReference: number }> {
-    const variable = (await this.#variables.children(reference)).find((each) => each.name === name);
-    if (variable?.evaluateName === undefined)
-      throw new Error(`${name} cannot be assigned: it has no expression that names it`);
-    const { result, exceptionDetails } = await this.#run(`${variable.evaluateName} = (${value})`, undefined, false);
-    if (exceptionDetails !== undefined)
-      throw new Error(
-        exceptionDetails.exception === undefined ? "it could not be assigned" : describe(exceptionDetails.exception),
-      );
-    const { value: shown, type, variablesReference } = this.#variables.value(name, result, variable.evaluateName);
-    return { value: shown, variablesReference, ...(type === undefined ? {} : { type }) };
-  }
-
-  async #richInspect(name: string, frameId: unknown): Promise<{ data: MimeBundle; metadata: Record<string, never> }> {
-    if (this.#stop === undefined) {
-      const data = await this.#target.runtimeInspect(name, 0);
-      if (data !== undefined) return { data, metadata: {} };
-    }
-    const { result, exceptionDetails } = await this.#run(name, frameId, true);
-    if (exceptionDetails !== undefined)
-      throw new Error(`${name} has no value here that can be shown without running code`);
-    return { data: { "text/plain": describe(result) }, metadata: {} };
-  }
-
-  async #copyToGlobals({ srcVariableName, dstVariableName, srcFrameId }: Arguments): Promise<void> {
-    const from = text(srcVariableName, "srcVariableName");
-    const to = text(dstVariableName, "dstVariableName");
-    const frame = this.#frame(Number(srcFrameId));
-    const expression = `Object.defineProperty(globalThis, ${JSON.stringify(to)}, { value: (${from}), writable: true, enumerable: true, configurable: true })`;
-    const { exceptionDetails } = await this.#run(expression, frame.id, false);
-    if (exceptionDetails !== undefined) throw new Error(`${from} could not be copied: it has no value in that frame`);
-  }
-
-  #exceptionInfo(): DebugProtocol.ExceptionInfoResponse["body"] {
-    const exception = this.#lastException;
-    if (exception === undefined) throw new Error("the session is not stopped at an exception");
-    return {
-      exceptionId: exception.className ?? exception.type,
-      description: describe(exception),
-      breakMode: this.#filters.includes("raised") ? "always" : "unhandled",
-      details: {
-        typeName: exception.className ?? exception.type,
-        message: describe(exception),
-        stackTrace: exception.description ?? "",
-      },
+  /** @throws what the expression throws. */
+  async #run(
+    text: string,
+    call: CallFrame | undefined,
+    options: { readonly throwOnSideEffect?: boolean; readonly returnByValue?: boolean },
+  ): Promise<Evaluated> {
+    const { expression, awaits } = evaluable(text, call === undefined);
+    const common = {
+      expression,
+      objectGroup: OBJECT_GROUP,
+      generatePreview: options.returnByValue !== true,
+      ...options,
     };
+    // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
+    const evaluated = await (call === undefined
+      ? this.#inspector.call("Runtime.evaluate", { ...common, awaitPromise: awaits })
+      : this.#inspector.call("Debugger.evaluateOnCallFrame", { ...common, callFrameId: call.callFrameId }));
+    const { exceptionDetails } = evaluated;
+    if (exceptionDetails === undefined) return evaluated;
+    const { exception, text: what = "the expression failed" } = exceptionDetails;
+    throw new Error(exception === undefined ? what : describe(exception));
+  }
+
+  async #setVariable({ variablesReference, name, value }: Arguments<"setVariable">): Promise<Bodies["setVariable"]> {
+    const { expression, call } = await this.#variables.assignable(variablesReference, name);
+    const { result } = await this.#run(`${expression} = (${value})`, call, {});
+    const shown = this.#variables.value(name, result, expression, call);
+    return {
+      value: shown.value,
+      variablesReference: shown.variablesReference,
+      ...(shown.type === undefined ? {} : { type: shown.type }),
+    };
+  }
+
+  /** As the value shows itself below a cell; a promise of that is waited for only where the session is not stopped. */
+  async #richInspect({
+    variableName,
+    frameId,
+  }: Arguments<"richInspectVariables">): Promise<Bodies["richInspectVariables"]> {
+    const call = this.#callOf(frameId);
+    const { result } = await this.#run(variableName, call, { throwOnSideEffect: true }).catch(() => {
+      throw new Error(`${variableName} has no value here that can be shown without running code`);
+    });
+    const plain = { data: { "text/plain": describe(result) }, metadata: {} };
+    const shown = `${RUNTIME}.bundle(${variableName})`;
+    const bundled =
+      call === undefined
+        ? this.#run(`await ${shown}`, call, { returnByValue: true })
+        : this.#run(`(b => b instanceof Promise ? null : b)(${shown})`, call, { returnByValue: true });
+    const late = new Promise<undefined>((resolve) => setTimeout(resolve, DISPLAY_MS, undefined).unref());
+    const answer = await Promise.race([bundled.catch(() => undefined), late]);
+    return bundle.safeParse(answer?.result.value).data ?? plain;
+  }
+
+  async #copyToGlobals({
+    srcVariableName,
+    dstVariableName,
+    srcFrameId,
+  }: Arguments<"copyToGlobals">): Promise<undefined> {
+    const { call } = this.#execution.frame(srcFrameId);
+    const expression = `void Object.defineProperty(globalThis, ${JSON.stringify(dstVariableName)}, { value: (${srcVariableName}), writable: true, enumerable: true, configurable: true })`;
+    await this.#run(expression, call, {}).catch((error: Error) => {
+      throw new Error(`${srcVariableName} could not be copied: ${error.message}`);
+    });
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {
@@ -695,34 +416,4 @@ export class DebugAdapter {
     const message: DapEvent = { seq: this.#seq++, type: "event", event, body };
     for (const listener of this.#listeners) listener(message);
   }
-}
-
-/** The condition V8 is given: the user's own, with hits counted and, for a log point, the line written instead of a stop. */
-function conditionOf({ id, asked }: Breakpoint): string | undefined {
-  const { condition, hitCondition, logMessage } = asked;
-  const tests: string[] = [];
-  if (condition) tests.push(`(${condition})`);
-  if (hitCondition) {
-    const [, operator = ">=", count = "1"] = /^\s*(>=|<=|==|=|>|<|%)?\s*(\d+)\s*$/.exec(hitCondition) ?? [];
-    const hits = `(globalThis[Symbol.for("Jupyter.breakpointHits")] ??= Object.create(null))`;
-    const counted = `(${hits}[${id}] = (${hits}[${id}] ?? 0) + 1)`;
-    tests.push(
-      operator === "%"
-        ? `(${counted} % ${count} === 0)`
-        : `(${counted} ${operator === "=" || operator === "==" ? "===" : operator} ${count})`,
-    );
-  }
-  if (logMessage) {
-    const template = logMessage
-      .replace(/[`\\]/g, "\\$&")
-      .replace(/\$(?=\{)/g, "\\$")
-      .replace(/(?<!\\)\{([^{}]*)\}/g, (_, expression: string) => `\${${expression.replaceAll("\\`", "`")}}`);
-    tests.push(`(console.log(\`${template}\`), false)`);
-  }
-  return tests.length === 0 ? undefined : tests.join(" && ");
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string") throw new Error(`${name} is ${JSON.stringify(value) ?? "missing"}; expected a string`);
-  return value;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eachMapping, LEAST_UPPER_BOUND, originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { CellScript } from "../session/handle.js";
 import type { Location, ScriptParsed } from "./cdp.js";
 
@@ -21,13 +22,19 @@ interface Script {
   /** Negative for a cell: the kernel's code around it ends where column 0 begins. */
   readonly startColumn: number;
   readonly ownership: Ownership;
+  readonly cell: boolean;
+  readonly sourceMapURL: string | undefined;
+  /** What is known of its text; found out when first asked for. */
+  origin?: Origin;
+}
+
+/** Where a script's text comes from. */
+interface Origin {
   /** The file, or the file that stands for the cell; undefined for scripts that have none. */
-  path: string | undefined;
-  map: TraceMap | undefined;
+  readonly path: string | undefined;
+  readonly map: TraceMap | undefined;
   /** Lines of the user's text; positions after it are the kernel's wrapping. */
-  lines: number;
-  cell: boolean;
-  ready: Promise<void>;
+  readonly lines: number;
 }
 
 /** Where this kernel's own files are: never the user's code. */
@@ -55,26 +62,23 @@ export class Scripts {
 
   add({ scriptId, url, sourceMapURL, startColumn = 0 }: ScriptParsed): void {
     const cell = url.startsWith("Cell In[");
-    const path = cell ? undefined : pathOf(url);
-    const script: Script = {
+    this.#byId.set(scriptId, {
       id: scriptId,
       url,
       startColumn,
-      ownership: cell ? "mine" : ownershipOf(path),
-      path,
-      map: undefined,
-      lines: Number.POSITIVE_INFINITY,
+      ownership: cell ? "mine" : ownershipOf(pathOf(url)),
       cell,
-      ready: Promise.resolve(),
-    };
-    this.#byId.set(scriptId, script);
-    if (cell) script.ready = this.#describeCell(script);
-    else if (path !== undefined && sourceMapURL && script.ownership !== "internal") readMap(script, path, sourceMapURL);
+      sourceMapURL: sourceMapURL === "" ? undefined : sourceMapURL,
+    });
   }
 
   /** What the user calls the place behind a path: "Cell In[3]" or the file's name. */
   nameOf(path: string): string {
     return this.#names.get(path) ?? path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+  }
+
+  sourceOf(path: string): DebugProtocol.Source {
+    return { name: this.nameOf(path), path };
   }
 
   ownership(scriptId: string): Ownership {
@@ -89,50 +93,48 @@ export class Scripts {
     return this.#byId.get(scriptId)?.startColumn ?? 0;
   }
 
-  async whenReady(scriptId: string): Promise<void> {
-    await this.#byId.get(scriptId)?.ready;
-  }
-
   path(scriptId: string): string | undefined {
-    return this.#byId.get(scriptId)?.path;
+    const script = this.#byId.get(scriptId);
+    return script === undefined ? undefined : this.#originOf(script).path;
   }
 
   /** Scripts made from a file or cell; a file that was reloaded and a cell that was run again have several. */
   withPath(path: string): string[] {
-    return [...this.#byId.values()].filter((script) => script.path === path).map(({ id }) => id);
+    return [...this.#mine()].filter((script) => this.#originOf(script).path === path).map(({ id }) => id);
   }
 
   /** All files the user's own code came from. */
   get paths(): string[] {
-    return [
-      ...new Set(
-        [...this.#byId.values()].filter(({ ownership }) => ownership === "mine").flatMap(({ path }) => path ?? []),
-      ),
-    ];
+    return [...new Set([...this.#mine()].flatMap((script) => this.#originOf(script).path ?? []))];
+  }
+
+  *#mine(): Iterable<Script> {
+    for (const script of this.#byId.values()) if (script.ownership === "mine") yield script;
   }
 
   /** What the user wrote at a place V8 tells of; undefined for code the kernel has added, and for code without a file. */
   original({ scriptId, lineNumber, columnNumber = 0 }: Location): SourcePosition | undefined {
     const script = this.#byId.get(scriptId);
-    if (script?.path === undefined || columnNumber < 0) return undefined;
-    if (script.map === undefined) {
-      if (lineNumber >= script.lines) return undefined;
-      return { path: script.path, line: lineNumber + 1, column: columnNumber + 1 };
-    }
+    if (script === undefined || columnNumber < 0) return undefined;
+    const { path, map, lines } = this.#originOf(script);
+    if (path === undefined) return undefined;
+    if (map === undefined)
+      return lineNumber >= lines ? undefined : { path, line: lineNumber + 1, column: columnNumber + 1 };
     const needle = { line: lineNumber + 1, column: columnNumber };
-    const found = originalPositionFor(script.map, needle);
-    const place = found.line === null ? originalPositionFor(script.map, { ...needle, bias: LEAST_UPPER_BOUND }) : found;
-    if (place.line === null || place.line > script.lines) return undefined;
-    return { path: script.path, line: place.line, column: place.column + 1 };
+    const found = originalPositionFor(map, needle);
+    const place = found.line === null ? originalPositionFor(map, { ...needle, bias: LEAST_UPPER_BOUND }) : found;
+    if (place.line === null || place.line > lines) return undefined;
+    return { path, line: place.line, column: place.column + 1 };
   }
 
   /** Where to tell V8 to stop for a line (from 1) of what the user wrote: the first code on it, or on the next line that has any. */
   generated(scriptId: string, line: number, column = 1): Location | undefined {
     const script = this.#byId.get(scriptId);
     if (script === undefined) return undefined;
-    if (script.map === undefined) return { scriptId, lineNumber: line - 1, columnNumber: column - 1 };
+    const { map } = this.#originOf(script);
+    if (map === undefined) return { scriptId, lineNumber: line - 1, columnNumber: column - 1 };
     let best: { line: number; column: number; at: number; from: number } | undefined;
-    eachMapping(script.map, (mapping) => {
+    eachMapping(map, (mapping) => {
       const { originalLine, originalColumn, generatedLine, generatedColumn } = mapping;
       if (originalLine === null || originalLine < line || (originalLine === line && originalColumn < column - 1))
         return;
@@ -148,22 +150,29 @@ export class Scripts {
 
   /** What the user wrote in a cell, by the path that stands for it. */
   cellSource(path: string): string | undefined {
-    return this.#cells().findLast((cell) => this.#cellPath(cell.code) === path)?.code;
+    for (const cell of this.#cells().toReversed()) {
+      const text = cell.whole ?? cell.code;
+      if (this.#cellPath(text) === path) return text;
+    }
+    return undefined;
   }
 
-  /** The session tells of a cell on another channel than V8 does: it may come a moment later. */
-  async #describeCell(script: Script): Promise<void> {
-    for (let tries = 0; tries < 200; tries++) {
-      const cell = this.#cells().findLast(({ url }) => url === script.url);
-      if (cell !== undefined) {
-        script.path = this.#cellPath(cell.code);
-        script.lines = cell.code.split("\n").length;
-        this.#names.set(script.path, cell.url);
-        if (cell.sourceMap !== undefined) script.map = new TraceMap(cell.sourceMap);
-        return;
-      }
-      await new Promise((again) => setTimeout(again, 2));
-    }
+  #originOf(script: Script): Origin {
+    script.origin ??= script.cell ? this.#cellOrigin(script.url) : fileOrigin(script);
+    return script.origin;
+  }
+
+  /** The session tells of a cell before V8 parses it. */
+  #cellOrigin(url: string): Origin {
+    const cell = this.#cells().findLast((each) => each.url === url);
+    if (cell === undefined) return { path: undefined, map: undefined, lines: 0 };
+    const path = this.#cellPath(cell.whole ?? cell.code);
+    this.#names.set(path, url);
+    return {
+      path,
+      map: cell.sourceMap === undefined ? undefined : new TraceMap(cell.sourceMap),
+      lines: cell.code.split("\n").length,
+    };
   }
 }
 
@@ -184,25 +193,23 @@ function ownershipOf(path: string | undefined): Ownership {
 }
 
 /** A map that cannot be read is as none: the compiled text is shown then. */
-function readMap(script: Script, path: string, url: string): void {
+function fileOrigin({ url, sourceMapURL, ownership }: Script): Origin {
+  const path = pathOf(url);
+  const compiled: Origin = { path, map: undefined, lines: Number.POSITIVE_INFINITY };
+  if (path === undefined || sourceMapURL === undefined || ownership === "internal") return compiled;
   try {
-    const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(url);
-    const text =
-      inline === null
-        ? readFileSync(resolve(dirname(path), decodeURI(url.replace(/^file:\/\//, ""))), "utf8")
-        : inline[1]
-          ? Buffer.from(inline[2] ?? "", "base64").toString("utf8")
-          : decodeURIComponent(inline[2] ?? "");
-    const map = new TraceMap(text);
-    script.map = map;
+    const map = new TraceMap(mapText(path, sourceMapURL));
     const source = map.sources.length === 1 ? map.sources[0] : undefined;
-    if (source)
-      script.path = source.startsWith("file://")
-        ? (pathOf(source) ?? path)
-        : /\.[mc]?ts$/.test(path)
-          ? path
-          : resolve(dirname(path), source);
+    if (!source || /\.[mc]?tsx?$/.test(path)) return { ...compiled, map };
+    return { ...compiled, map, path: pathOf(source) ?? resolve(dirname(path), source) };
   } catch {
-    script.map = undefined;
+    return compiled;
   }
+}
+
+function mapText(path: string, url: string): string {
+  const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(url);
+  if (inline === null) return readFileSync(resolve(dirname(path), decodeURI(url.replace(/^file:\/\//, ""))), "utf8");
+  const [, base64, data = ""] = inline;
+  return base64 ? Buffer.from(data, "base64").toString("utf8") : decodeURIComponent(data);
 }

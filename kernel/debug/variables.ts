@@ -1,22 +1,49 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import type { Cdp, ObjectPreview, PropertyDescriptor, RemoteObject } from "./cdp.js";
+import {
+  type CallFrame,
+  type Inspector,
+  OBJECT_GROUP,
+  type ObjectPreview,
+  type PropertyDescriptor,
+  type RemoteObject,
+} from "./cdp.js";
 
-/** What a variablesReference stands for. */
-type Handle =
-  | { readonly kind: "object"; readonly object: RemoteObject; readonly expression: string | undefined }
+/** What a variablesReference stands for. `call` is the frame in which expressions for its members mean what they say. */
+type Handle = { readonly call: CallFrame | undefined } & (
   | {
-      readonly kind: "range";
+      readonly kind: "object";
       readonly object: RemoteObject;
       readonly expression: string | undefined;
-      readonly from: number;
-      readonly to: number;
+      /** Part of a long array. */
+      readonly range?: readonly [from: number, to: number];
     }
-  | {
-      readonly kind: "scopes";
-      readonly objects: readonly string[];
-      readonly globals: boolean;
-      readonly extra: readonly { name: string; value: RemoteObject }[];
-    };
+  | ({ readonly kind: "scopes" } & Scopes)
+);
+
+/** Several of V8's scopes seen as one, inner ones first. */
+export interface Scopes {
+  readonly objects: readonly string[];
+  /** Scopes further in: what they have by the same name is what an expression would mean. */
+  readonly inner?: readonly string[];
+  /** Whether the user's global variables belong to it. */
+  readonly globals: boolean;
+  readonly extra?: readonly { readonly name: string; readonly value: RemoteObject }[];
+}
+
+type ObjectHandle = Extract<Handle, { readonly kind: "object" }>;
+
+/** Which members are wanted. */
+export interface Wanted {
+  readonly filter?: "indexed" | "named" | undefined;
+  readonly start?: number | undefined;
+  readonly count?: number | undefined;
+}
+
+/** Where a variable can be assigned. */
+export interface Assignable {
+  readonly expression: string;
+  readonly call: CallFrame | undefined;
+}
 
 /** Names every Node has, and those the kernel adds: not the user's variables. */
 const NOT_THE_USERS = new Set([
@@ -32,74 +59,75 @@ const MANY = 2000;
 
 /** The variables of a paused or idle session as DAP has them. No getter is ever run: an accessor is shown as `(...)`. */
 export class Variables {
-  readonly #cdp: Cdp;
+  readonly #inspector: Inspector;
   readonly #handles = new Map<number, Handle>();
   #next = 1;
 
-  constructor(cdp: Cdp) {
-    this.#cdp = cdp;
+  constructor(inspector: Inspector) {
+    this.#inspector = inspector;
   }
 
   /** References end when the session goes on. */
   clear(): void {
     this.#handles.clear();
-    void this.#cdp("Runtime.releaseObjectGroup", { objectGroup: "debug" }).catch(() => undefined);
+    this.#inspector.release();
   }
 
-  /** A reference to several scopes seen as one, inner ones first. */
-  scope(
-    objects: readonly string[],
-    globals: boolean,
-    extra: readonly { name: string; value: RemoteObject }[] = [],
-  ): number {
-    return this.#handle({ kind: "scopes", objects, globals, extra });
+  /** A reference to scopes of a frame. */
+  scope(scopes: Scopes, call: CallFrame | undefined): number {
+    return this.#handle({ kind: "scopes", call, ...scopes });
   }
 
   /** The user's global variables. */
   async globals(): Promise<DebugProtocol.Variable[]> {
-    const { result } = await this.#cdp<{ result: RemoteObject }>("Runtime.evaluate", {
+    const { result } = await this.#inspector.call("Runtime.evaluate", {
       expression: "globalThis",
-      objectGroup: "debug",
+      objectGroup: OBJECT_GROUP,
       silent: true,
     });
     if (result.objectId === undefined) return [];
     const own = await this.#properties(result.objectId);
     return own
       .filter(({ name, symbol }) => symbol === undefined && !NOT_THE_USERS.has(name))
-      .map((property) => this.#variable(property, undefined, true));
+      .map((property) => this.#variable(property, property.name, undefined));
   }
 
   /** @throws if the reference has ended. */
-  async children(reference: number, start = 0, count?: number): Promise<DebugProtocol.Variable[]> {
-    const handle = this.#handles.get(reference);
-    if (handle === undefined)
-      throw new Error(`variablesReference ${reference} is not known (any more): it ends when the session goes on`);
-    if (handle.kind === "scopes") {
-      const found = new Map<string, DebugProtocol.Variable>();
-      for (const { name, value } of handle.extra) found.set(name, this.value(name, value, undefined));
-      for (const object of handle.objects)
-        for (const property of await this.#properties(object))
-          if (!found.has(property.name) && !/^__cell__$|\u200c/.test(property.name))
-            found.set(property.name, this.#variable(property, undefined, true));
-      if (handle.globals)
-        for (const variable of await this.globals()) if (!found.has(variable.name)) found.set(variable.name, variable);
-      return slice([...found.values()], start, count);
-    }
-    const { object, expression } = handle;
-    const [from, to] = handle.kind === "range" ? [handle.from, handle.to] : [0, lengthOf(object)];
-    if (to - from > PIECE && count !== undefined)
-      return this.#elements(object, expression, start, Math.min(to, start + count));
-    if (to - from > PIECE) return this.#pieces(object, expression, from, to);
-    if (handle.kind === "range") return this.#elements(object, expression, from, to);
+  async children(reference: number, { filter, start = 0, count = 0 }: Wanted = {}): Promise<DebugProtocol.Variable[]> {
+    const handle = this.#known(reference);
+    const page = <T>(list: readonly T[]): T[] => list.slice(start, count === 0 ? undefined : start + count);
+    if (handle.kind === "scopes") return filter === "indexed" ? [] : page(await this.#members(handle));
+    const { object, expression, call } = handle;
+    const [from, to] = handle.range ?? [0, lengthOf(object)];
+    if (to - from > PIECE && filter !== "named")
+      return count === 0
+        ? this.#pieces(handle, from, to)
+        : this.#elements(handle, from + start, Math.min(to, from + start + count));
+    if (handle.range !== undefined) return filter === "named" ? [] : this.#elements(handle, from, to);
     if (object.objectId === undefined) return [];
-    const list = (await this.#properties(object.objectId, true)).map((property) =>
-      this.#variable(property, expression, false),
+    if (to > PIECE) return [{ name: "length", value: String(to), type: "number", variablesReference: 0 }];
+    const list = (await this.#properties(object.objectId, true)).filter(
+      ({ name }) => filter === undefined || /^\d+$/.test(name) === (filter === "indexed"),
     );
-    return slice(list, start, count);
+    return page(list).map((property) => this.#variable(property, memberOf(expression, property), call));
+  }
+
+  /** @throws where it has no name in the code, as a variable that another one hides, or a part of a Map. */
+  async assignable(reference: number, name: string): Promise<Assignable> {
+    const { call } = this.#known(reference);
+    const variable = (await this.children(reference)).find((each) => each.name === name);
+    if (variable?.evaluateName === undefined)
+      throw new Error(`${name} cannot be assigned: it has no expression that names it`);
+    return { expression: variable.evaluateName, call };
   }
 
   /** A value under a name. */
-  value(name: string, object: RemoteObject, expression: string | undefined): DebugProtocol.Variable {
+  value(
+    name: string,
+    object: RemoteObject,
+    expression: string | undefined,
+    call: CallFrame | undefined,
+  ): DebugProtocol.Variable {
     const length = lengthOf(object);
     return {
       name,
@@ -108,25 +136,44 @@ export class Variables {
       variablesReference:
         object.objectId === undefined || object.type === "symbol"
           ? 0
-          : this.#handle({ kind: "object", object, expression }),
+          : this.#handle({ kind: "object", object, expression, call }),
       ...(expression === undefined ? {} : { evaluateName: expression }),
       ...(length > PIECE ? { indexedVariables: length } : {}),
     };
   }
 
-  #variable(property: PropertyDescriptor, parent: string | undefined, top: boolean): DebugProtocol.Variable {
-    const name = property.name;
-    const expression = top
-      ? name
-      : parent === undefined
-        ? undefined
-        : property.symbol
-          ? undefined
-          : `${parent}${member(name)}`;
-    if (property.value !== undefined) return this.value(name, property.value, expression);
+  async #members({ objects, inner = [], globals, extra = [], call }: Scopes & Pick<Handle, "call">) {
+    const found = new Map<string, DebugProtocol.Variable>();
+    for (const { name, value } of extra) found.set(name, this.value(name, value, undefined, call));
+    const hidden = new Set<string>();
+    for (const object of inner) for (const { name } of await this.#properties(object)) hidden.add(name);
+    for (const object of objects)
+      for (const property of await this.#properties(object)) {
+        const { name } = property;
+        if (found.has(name) || /^__cell__$|\u200c/.test(name)) continue;
+        found.set(name, this.#variable(property, hidden.has(name) ? undefined : name, call));
+      }
+    if (globals)
+      for (const variable of await this.globals()) if (!found.has(variable.name)) found.set(variable.name, variable);
+    return [...found.values()];
+  }
+
+  #known(reference: number): Handle {
+    const handle = this.#handles.get(reference);
+    if (handle === undefined)
+      throw new Error(`variablesReference ${reference} is not known (any more): it ends when the session goes on`);
+    return handle;
+  }
+
+  #variable(
+    { name, value, get }: PropertyDescriptor,
+    expression: string | undefined,
+    call: CallFrame | undefined,
+  ): DebugProtocol.Variable {
+    if (value !== undefined) return this.value(name, value, expression, call);
     return {
       name,
-      value: property.get && property.get.type !== "undefined" ? "(...)" : "undefined",
+      value: get && get.type !== "undefined" ? "(...)" : "undefined",
       type: "accessor",
       variablesReference: 0,
       presentationHint: { kind: "property", attributes: ["hasSideEffects"] },
@@ -134,28 +181,25 @@ export class Variables {
   }
 
   async #properties(objectId: string, internals = false): Promise<PropertyDescriptor[]> {
-    const answer = await this.#cdp<{
-      result: PropertyDescriptor[];
-      internalProperties?: { name: string; value?: RemoteObject }[];
-    }>("Runtime.getProperties", {
+    const { result, internalProperties = [] } = await this.#inspector.call("Runtime.getProperties", {
       objectId,
       ownProperties: true,
       generatePreview: true,
     });
-    const own = answer.result.filter(({ name }) => name !== "__proto__").slice(0, MANY);
+    const own = result.filter(({ name }) => name !== "__proto__").slice(0, MANY);
     if (!internals) return own;
-    const inner = (answer.internalProperties ?? []).filter(
-      ({ name }) => !/^\[\[(Scopes|FunctionLocation|Prototype)\]\]$/.test(name),
-    );
-    return [...own, ...inner];
+    return [
+      ...own,
+      ...internalProperties.filter(({ name }) => !/^\[\[(Scopes|FunctionLocation|Prototype)\]\]$/.test(name)),
+    ];
   }
 
-  #pieces(object: RemoteObject, expression: string | undefined, from: number, to: number): DebugProtocol.Variable[] {
+  #pieces({ object, expression, call }: ObjectHandle, from: number, to: number): DebugProtocol.Variable[] {
     const pieces: DebugProtocol.Variable[] = [];
     const size = pieceSize(to - from);
     for (let at = from; at < to; at += size) {
       const end = Math.min(to, at + size);
-      const variablesReference = this.#handle({ kind: "range", object, expression, from: at, to: end });
+      const variablesReference = this.#handle({ kind: "object", object, expression, call, range: [at, end] });
       pieces.push({ name: `[${at}…${end - 1}]`, value: "", variablesReference });
     }
     return pieces;
@@ -163,21 +207,23 @@ export class Variables {
 
   /** Part of a long array, by reading descriptors: a getter among them is not run. */
   async #elements(
-    object: RemoteObject,
-    expression: string | undefined,
+    { object, expression, call }: ObjectHandle,
     from: number,
     to: number,
   ): Promise<DebugProtocol.Variable[]> {
-    const { result } = await this.#cdp<{ result: RemoteObject }>("Runtime.callFunctionOn", {
+    if (object.objectId === undefined) return [];
+    const { result } = await this.#inspector.call("Runtime.callFunctionOn", {
       objectId: object.objectId,
       functionDeclaration:
         "function(from, to) { const part = {}; for (let i = from; i < to; i++) { const d = Object.getOwnPropertyDescriptor(this, i); if (d) Object.defineProperty(part, i, { ...d, configurable: true }); } return part; }",
       arguments: [{ value: from }, { value: to }],
-      objectGroup: "debug",
+      objectGroup: OBJECT_GROUP,
       silent: true,
     });
     if (result.objectId === undefined) return [];
-    return (await this.#properties(result.objectId)).map((property) => this.#variable(property, expression, false));
+    return (await this.#properties(result.objectId)).map((property) =>
+      this.#variable(property, memberOf(expression, property), call),
+    );
   }
 
   #handle(handle: Handle): number {
@@ -255,11 +301,10 @@ function pieceSize(length: number): number {
   return size;
 }
 
-function member(name: string): string {
-  if (/^\d+$/.test(name)) return `[${name}]`;
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
-}
-
-function slice<T>(list: readonly T[], start: number, count: number | undefined): T[] {
-  return list.slice(start, count === undefined || count === 0 ? undefined : start + count);
+/** The expression for a member, given the one for what it belongs to. */
+function memberOf(parent: string | undefined, { name, symbol }: PropertyDescriptor): string | undefined {
+  if (parent === undefined || symbol !== undefined || name.startsWith("[[")) return undefined;
+  if (/^\d+$/.test(name)) return `${parent}[${name}]`;
+  const plain = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name);
+  return plain ? `${parent}.${name}` : `${parent}[${JSON.stringify(name)}]`;
 }

@@ -161,20 +161,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     },
     debug_request: async ({ content, message }) => {
       this.#debugging = message.header;
-      try {
-        const adapter = await this.#debugAdapter();
-        return { ...(await adapter.request(content)), type: "response" };
-      } catch (error) {
-        const { seq, command } = content;
-        return {
-          type: "response",
-          seq: 0,
-          request_seq: seq,
-          success: false,
-          command,
-          message: (error as Error).message,
-        };
-      }
+      return { ...(await (await this.#debugAdapter()).request(content)) };
     },
     create_subshell_request: () => ({ status: "ok", subshell_id: this.#subshells.create() }),
     delete_subshell_request: ({ content }) => {

@@ -108,6 +108,8 @@ export interface CellScript {
   readonly url: string;
   /** What the user wrote. */
   readonly code: string;
+  /** The whole cell, where the script is a part of it: what stands between two magics, on the same lines. */
+  readonly whole?: string;
   /** Source map v3 (JSON) from the script to `code`; absent where lines and columns are the same in both. */
   readonly sourceMap?: string;
   readonly cellId?: string;

@@ -107,8 +107,10 @@ class UserSession<Parent> implements Session<Parent> {
         for (const listener of this.#listeners) listener(method, params);
       },
       died: (reason, code, signal) => {
-        this.#options.events.exit({ reason, code, signal, willRestart: !this.#disposed });
-        if (!this.#disposed) this.#user = this.#start();
+        const willRestart = !this.#disposed;
+        // Whoever hears of the end can speak to the new process at once, before any cell does.
+        if (willRestart) this.#user = this.#start();
+        this.#options.events.exit({ reason, code, signal, willRestart });
       },
     });
   }

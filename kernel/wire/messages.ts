@@ -49,7 +49,7 @@ export interface RequestContents {
   connect_request: Json;
   shutdown_request: { readonly restart: boolean };
   interrupt_request: Json;
-  debug_request: { readonly seq: number; readonly command: string; readonly arguments?: unknown };
+  debug_request: Json;
   create_subshell_request: Json;
   delete_subshell_request: { readonly subshellId: string };
   list_subshell_request: Json;

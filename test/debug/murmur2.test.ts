@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { murmur2 } from "../../kernel/debug/murmur2.js";
-import { codeLines, isInsideTry } from "../../kernel/debug/tryBlocks.js";
+import { codeLines, isInsideTry } from "../../kernel/debug/syntax.js";
 
 test("Murmur2 of a cell, as Jupyter front ends compute it", () => {
   // The plain-loop form of the algorithm as published, on bytes.

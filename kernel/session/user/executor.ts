@@ -77,7 +77,7 @@ type Result = readonly unknown[] | undefined;
 function start(request: Execute, work: Work): Result | Promise<Result> {
   if (needsMagics(request.code)) {
     return import("../magics/magics.js").then(({ runWithMagics }) =>
-      runWithMagics(request.code, (code) => runCode(code, request), work),
+      runWithMagics(request.code, (code) => runCode(code, { ...request, whole: request.code }), work),
     );
   }
   return runCode(request.code, request);
@@ -88,10 +88,13 @@ function needsMagics(code: string): boolean {
   return /^[ \t]*(?:%|!|\?)|\?[ \t]*$/m.test(code);
 }
 
+/** V8 can be told to stop before a script that names a source map: then the debugger places its breakpoints. */
+const DEBUGGABLE = "\n//# sourceMappingURL=cell:";
+
 /** Run TypeScript as part of a cell. */
 export function runCode(
   code: string,
-  request: { executionCount: number; cellId?: string; unannounced?: boolean },
+  request: { executionCount: number; cellId?: string; unannounced?: boolean; whole?: string },
 ): Result | Promise<Result> {
   const url = nameOf(request.executionCount);
   let cell: RewrittenCell;
@@ -110,6 +113,7 @@ export function runCode(
         executionCount: request.executionCount,
         url,
         code,
+        ...(request.whole !== undefined && request.whole !== code && { whole: request.whole }),
         ...(cell.map && { sourceMap: JSON.stringify(cell.map) }),
         ...(request.cellId !== undefined && { cellId: request.cellId }),
       },
@@ -118,7 +122,8 @@ export function runCode(
   const work = ownWork();
   const unset = prepareBindings(cell.declared);
   if (unset.size > 0) work?.unset.add(unset);
-  const script = new Script(cell.script, { filename: url, columnOffset: -cell.prefix });
+  const marked = request.unannounced ? cell.script : cell.script + DEBUGGABLE;
+  const script = new Script(marked, { filename: url, columnOffset: -cell.prefix });
   const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
   const result = body();
   return result instanceof Promise ? result.then((value) => value ?? takeMarked(work)) : (result ?? takeMarked(work));

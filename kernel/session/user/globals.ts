@@ -5,7 +5,7 @@ import type { InputOptions, KernelGlobals } from "../../index.js";
 import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
 import { notebookRequire } from "../modules/notebookRequire.js";
-import { display, displayables } from "../rich/display.js";
+import { bundleOf, display, displayables } from "../rich/display.js";
 import { freeze, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
@@ -42,6 +42,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     get meta() {
       return notebookMeta();
     },
+    bundle: bundleOf,
     value: (value: unknown) => {
       const work = currentWork();
       if (work) work.marked = [value];
