@@ -117,7 +117,7 @@ export function evaluable(typed: string, global: boolean): Evaluable {
 
 function withoutTypes(text: string): string {
   try {
-    return stripTypes(text, { decorators: false, using: false }).code;
+    return stripTypes(text, { byTypeScript: false, usingAtTop: false, legacy: undefined }).code;
   } catch {
     return text;
   }

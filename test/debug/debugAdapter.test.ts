@@ -143,6 +143,32 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.match(JSON.stringify(await ask("richInspectVariables", { variableName: "number" })), /"text\/plain"/);
   });
 
+  test("the debugger is on from initialize, before attach: a front end that asks between the two shall not take it for off", async () => {
+    const initialized = ask("initialize", { clientID: "test" });
+    assert.equal((await ask<{ isStarted: boolean }>("debugInfo")).isStarted, true);
+    await initialized;
+  });
+
+  test("what is evaluated while a cell starts neither stops nor holds up", async () => {
+    await ask("initialize");
+    await ask("attach");
+    const code = "let started = 1;\nstarted += 1;\nstarted";
+    await breakpoints(code, [{ line: 2 }]);
+    for (let times = 0; times < 5; times++) {
+      const running = run(code);
+      const looks = [
+        ask("inspectVariables"),
+        ask("evaluate", { expression: "1 + 1" }),
+        ask("evaluate", { expression: "await Promise.resolve(2)" }),
+      ];
+      assert.equal((await next("stopped")).reason, "breakpoint");
+      assert.equal(await where(), `${name()} ${name()}:2`);
+      await ask("continue");
+      await Promise.all(looks);
+      assert.equal((await running).status, "ok");
+    }
+  });
+
   test("a breakpoint in a function of a cell, then step over, out, and on", async () => {
     const code =
       "function add(a: number, b: number) {\n  const c = a + b;\n  return c;\n}\n\nconst sum: number = add(2, 3);\nawait null;\nsum * 2";
