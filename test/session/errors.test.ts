@@ -143,6 +143,19 @@ describe("errors", () => {
     assert.ok(traceback.length < 5000);
   });
 
+  it("in an object literal point at its columns", async () => {
+    for (const code of ["{ a: null.x }", "  { a: null.x }", "\n{ a: (null as any).x }"]) {
+      const { traceback, cell } = await run(code);
+      const line = code.startsWith("\n") ? 2 : 1;
+      assert.ok(
+        traceback.includes(
+          `at Cell In[${cell}]:${line}:${code.trimStart().indexOf(".x") + 2 + (line === 1 ? code.search(/\S/) : 0)}`,
+        ),
+        traceback,
+      );
+    }
+  });
+
   it("of a name declared twice point at the second", async () => {
     const { traceback, cell } = await run("const twice = 1;\nconst twice = 2;");
     assert.ok(traceback.includes(`Cell In[${cell}]:2:7`), traceback);
@@ -168,7 +181,15 @@ describe("errors", () => {
       broken.traceback,
       /> 2 \| export const b: number = ;\n {4}\| {26}\^[\s\S]*at .*bad\.ts:2:26\n {4}at async Cell/,
     );
-    for (const { traceback } of [old, changed, broken]) assert.doesNotMatch(traceback, /node:internal|kernel\/|dist\//);
+    write("plain.mjs", "import './deeper.mjs';");
+    write("deeper.mjs", "export const a = 1;\nexport const = 2;");
+    const deeper = await run("await import('./plain.mjs')");
+    assert.match(
+      deeper.traceback,
+      /> 2 \| export const = 2;[\s\S]*SyntaxError: .*\n {4}at .*deeper\.mjs:2:\d+\n {4}at async Cell/,
+    );
+    for (const { traceback } of [old, changed, broken, deeper])
+      assert.doesNotMatch(traceback, /node:internal|kernel\/|dist\//);
   });
 
   it("go to the cell's own handlers where it has set some, and to the notebook again when it has removed them", async () => {

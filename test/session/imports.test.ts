@@ -95,7 +95,7 @@ describe("imports", () => {
     assert.doesNotMatch(missing.traceback, /node:internal|hooks/);
     assert.match((await run("import { nope } from 'node:fs'")).traceback, /does not provide an export named 'nope'/);
     write("broken.ts", "export const = 1");
-    assert.match((await run("import './broken.ts'")).traceback, /SyntaxError: .*broken\.ts:1:14/);
+    assert.match((await run("import './broken.ts'")).traceback, /SyntaxError: .*\n    at .*broken\.ts:1:14/);
   });
 
   it("import.meta speaks of the notebook's folder", async () => {

@@ -69,7 +69,8 @@ export function rewriteCell(
   surroundings: CellSurroundings = { taken: new Set(), shadowed: [] },
 ): RewrittenCell {
   refuseDepth(source);
-  const code = objectLiteral(source) ?? source.replace(/^#!/, "//");
+  const literal = objectLiteral(source);
+  const code = literal?.code ?? source.replace(/^#!/, "//");
   const parsed = parse(code, "ts");
   const body = parsed.body as Node[];
   const last = body.at(-1);
@@ -79,7 +80,7 @@ export function rewriteCell(
   // What a statement leaves as its value, as in a console: handed over where it is made.
   const tails = last && !plainValue ? tailExpressions(code, [last]) : [];
   const hidden = !plainValue || code[last.end - 1] === ";";
-  if (!lowering) return edit(code, parsed, { hidden, tails, fresh: [], map: undefined, surroundings });
+  if (!lowering) return edit(code, parsed, { hidden, tails, fresh: [], map: literal?.map, surroundings });
   const marked = markTails(code, tails);
   const stripped = stripTypes(marked.code, lowering);
   const fresh = body.flatMap((node) => {
@@ -88,18 +89,21 @@ export function rewriteCell(
     const id = declaration.id as Node;
     return id.type === "Identifier" ? [String(id.name)] : [];
   });
-  const map = composeMaps(stripped.map, marked.map);
+  const map = composeMaps(composeMaps(stripped.map, marked.map), literal?.map);
   return edit(stripped.code, parse(stripped.code, "js"), { hidden, tails: [], fresh, map, surroundings });
 }
 
-/** `{ a: 1 }` alone in a cell is meant as an object, as in every console. Returns the code to use, the same length but for its end. */
-function objectLiteral(source: string): string | undefined {
+/** `{ a: 1 }` alone in a cell is meant as an object, as in every console. Returns the code to use, and the map back where columns differ. */
+function objectLiteral(source: string): { readonly code: string; readonly map: SourceMapJson | undefined } | undefined {
   const lead = /^(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*/.exec(source)?.[0] ?? "";
   if (source[lead.length] !== "{") return undefined;
   const rest = `${source.slice(lead.length)}\n)`;
   if (parseSync("cell.ts", `(${rest}`, { lang: "ts", sourceType: "module" }).errors.length > 0) return undefined;
   // The parenthesis takes the place of a blank where there is one.
-  return lead.endsWith(" ") ? `${lead.slice(0, -1)}(${rest}` : `${lead}(${rest}`;
+  if (lead.endsWith(" ")) return { code: `${lead.slice(0, -1)}(${rest}`, map: undefined };
+  const text = new MagicString(source).appendLeft(lead.length, "(");
+  const { mappings } = text.generateMap({ hires: "boundary", source: "cell" });
+  return { code: `${lead}(${rest}`, map: { version: 3, sources: ["cell"], names: [], mappings } };
 }
 
 /** Brackets in brackets: the parsers here take some thousands, and are native code that would take the process with it. */

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { extname } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL, URL } from "node:url";
 import { parseSync } from "oxc-parser";
 import type { Node } from "../cell/syntax.js";
@@ -150,6 +150,37 @@ function loweringOfModule(code: string, path: string): Lowering {
   if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b|"?useDefine/.test(code)) return PLAIN;
   const { program, errors } = parseSync(path, code, { lang: /x$/.test(path) ? "tsx" : "ts", sourceType: "module" });
   return (errors.length === 0 ? loweringOf(program as unknown as Node) : undefined) ?? PLAIN;
+}
+
+/**
+ * Where a file does not parse, of those that an import of `specifier` from `folder` loads: V8 names it only on the console. As
+ * `path:line:column`.
+ */
+export function unparsable(specifier: string, folder: string): string | undefined {
+  const seen = new Set<string>();
+  const waiting = [{ specifier, folder }];
+  for (let next = waiting.pop(); next && seen.size < 500; next = waiting.pop()) {
+    const path = fileOf(next.specifier, next.folder);
+    if (path === undefined || seen.has(path)) continue;
+    seen.add(path);
+    const code = readFileSync(path, "utf8");
+    const { errors, module } = parseSync(path, code, { sourceType: "module", showSemanticErrors: true });
+    if (errors[0]) {
+      const before = code.slice(0, errors[0].labels[0]?.start ?? 0).split("\n");
+      return `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
+    }
+    for (const { moduleRequest } of module.staticImports)
+      waiting.push({ specifier: moduleRequest.value, folder: dirname(path) });
+  }
+  return undefined;
+}
+
+function fileOf(specifier: string, folder: string): string | undefined {
+  if (!/^(?:\.{0,2}\/|file:)/.test(specifier)) return undefined;
+  const path = specifier.startsWith("file:") ? pathOf(specifier) : resolve(folder, specifier);
+  return [path, ...spellings(path)].find(
+    (file) => /\.[mc]?[jt]sx?$/.test(file) && statSync(file, { throwIfNoEntry: false })?.isFile(),
+  );
 }
 
 /** JSON needs no `with { type: "json" }` here. */

@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { constants, Script } from "node:vm";
 import { brokenModule } from "../user/errors.js";
 import { guardBuiltins } from "../user/guards.js";
-import { isMissing, NOTEBOOK_FILE } from "./localModules.js";
+import { isMissing, NOTEBOOK_FILE, unparsable } from "./localModules.js";
 import { forgetChanged } from "./notebookRequire.js";
 
 type Importer = (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
@@ -29,9 +29,10 @@ export async function notebookImport(
     return await importerFor(process.cwd())(name, options);
   } catch (error) {
     if (isMissing(error)) throw explained(error as Error, name);
-    const broken = error as Error | null;
-    if (broken?.name === "SyntaxError" && broken.stack?.includes("stripTypes")) throw brokenModule(broken);
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    if (error.stack?.includes("stripTypes")) throw brokenModule(error.message);
+    const place = unparsable(name, process.cwd());
+    throw place === undefined ? error : brokenModule(`${error.message} at ${place}`);
   }
 }
 

@@ -199,10 +199,9 @@ export function syntaxErrorOf(found: CellSyntaxError, code: string, url: string)
   return error;
 }
 
-/** A syntax error of a local file: its stack is the loader's, perhaps another thread's; the place is in its message. */
-export function brokenModule(error: Error): SyntaxError {
-  const [, message = error.message, file = "", line = "1", column = "1"] =
-    /^([\s\S]*) at (.*):(\d+):(\d+)$/.exec(error.message) ?? [];
+/** A syntax error of a local file, from a message that ends with the place: the loader's own stack is perhaps of another thread. */
+export function brokenModule(text: string): SyntaxError {
+  const [, message = text, file = "", line = "1", column = "1"] = /^([\s\S]*) at (.*):(\d+):(\d+)$/.exec(text) ?? [];
   const broken = new SyntaxError(message);
   const calls = String(broken.stack).split("\n").slice(message.split("\n").length);
   if (file === "") return broken;
@@ -309,6 +308,7 @@ function framesOf(error: Error, sites: readonly NodeJS.CallSite[]): StackFrame[]
   let kept = 0;
   for (const site of sites) {
     const file = site.getScriptNameOrSourceURL() ?? "";
+    if (file.startsWith("node:internal/modules/")) continue;
     if (isKernel(file)) {
       if (kept > 0 && /executor\.js$/.test(file)) break;
       continue;
