@@ -224,13 +224,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       const { status } = reply;
       const failed = status !== "ok" && stopOnError !== false && silent !== true;
       const abortOthers = failed ? await queue.withdraw() : undefined;
+      // Whoever has the reply may kill us at once.
+      this.#parts.history.flush();
       this.#reply(channel, message, reply, {
         started,
         status,
         dependencies_met: true,
         engine: this.#required("sockets").codec.session,
       });
-      this.#parts.history.flush();
       this.#publisher.status("idle", message.header);
       abortOthers?.();
     };

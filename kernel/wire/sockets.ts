@@ -174,8 +174,15 @@ export class KernelSockets {
   }
 }
 
+/** A client that comes again under its old identity, as one that lost its connection, takes the place of the old one. */
 function router(): Router {
-  return new Router({ sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: 1000, maxMessageSize: largestFrame });
+  return new Router({
+    sendHighWaterMark: 0,
+    receiveHighWaterMark: 0,
+    linger: 1000,
+    maxMessageSize: largestFrame,
+    handover: true,
+  });
 }
 
 /** The next message, or undefined once the socket is closed. */

@@ -10,7 +10,7 @@ import { Dealer } from "zeromq";
 import { KernelClient } from "../../kernel/wire/client.js";
 import { Codec } from "../../kernel/wire/codec.js";
 import { address, newConnection, writeConnection } from "../../kernel/wire/connection.js";
-import type { Message } from "../../kernel/wire/messages.js";
+import type { Header, Message } from "../../kernel/wire/messages.js";
 import { resultText, startKernel, streamText, type TestKernel, typesOf } from "./startKernel.js";
 
 const timeout = 20_000;
@@ -230,22 +230,28 @@ describe("the protocol", { timeout: 180_000 }, () => {
 
   test("a header may hold its id and its type only, and is echoed as it came", async () => {
     const header = { msg_id: "few-fields", msg_type: "kernel_info_request" };
-    const { key, signature_scheme } = client.connection;
-    const frames = new Codec(key, signature_scheme).encode({
-      identities: [],
-      header,
-      parent: undefined,
-      metadata: {},
-      content: {},
-      buffers: [],
-    });
     const socket = new Dealer({ linger: 0 });
-    socket.connect(address(client.connection, "shell_port"));
-    await socket.send(frames as Buffer[]);
-    const answer = new Codec(key, signature_scheme).decode(await socket.receive());
+    assert.deepEqual((await askThrough(socket, header)).parent, header);
     socket.close();
-    assert.deepEqual(answer.parent, header);
   });
+
+  test("a client that comes again under its old identity is answered", async () => {
+    const sockets = [1, 2, 3].map(() => new Dealer({ linger: 0, routingId: "the same" }));
+    for (const [index, socket] of sockets.entries())
+      await askThrough(socket, { msg_id: `again ${index}`, msg_type: "kernel_info_request" });
+    for (const socket of sockets) socket.close();
+  });
+
+  /** Sends a request that is nothing but a header, and returns the reply. */
+  async function askThrough(socket: Dealer, header: Header): Promise<Message> {
+    const { key, signature_scheme } = client.connection;
+    const codec = () => new Codec(key, signature_scheme);
+    const request = { identities: [], header, parent: undefined, metadata: {}, content: {}, buffers: [] };
+    socket.connect(address(client.connection, "shell_port"));
+    socket.receiveTimeout = timeout;
+    await socket.send(codec().encode(request) as Buffer[]);
+    return codec().decode(await socket.receive());
+  }
 
   test("50 MB of output arrive whole", async () => {
     const { iopub } = await run("for (let i = 0; i < 50; i++) process.stdout.write(String(i % 10).repeat(1_000_000))", {
