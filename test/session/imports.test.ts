@@ -95,7 +95,106 @@ describe("imports", () => {
     assert.doesNotMatch(missing.traceback, /node:internal|hooks/);
     assert.match((await run("import { nope } from 'node:fs'")).traceback, /does not provide an export named 'nope'/);
     write("broken.ts", "export const = 1");
-    assert.match((await run("import './broken.ts'")).traceback, /SyntaxError: .*\n    at .*broken\.ts:1:14/);
+    assert.match((await run("import './broken.ts'")).traceback, /SyntaxError: .*\n {4}at .*broken\.ts:1:14/);
+  });
+
+  it("tell a type from a name that is not there", async () => {
+    write("shapes.ts", "export interface Shape { side: number }\nexport type Alias = string");
+    write(
+      "reexports.ts",
+      "import { Shape } from './shapes'; export { Shape, Alias as Other } from './shapes';\nexport * from './shapes'; export const one: Shape = { side: 1 }",
+    );
+    assert.equal(await value("import { Shape, one, Other } from './reexports'; const s: Shape = one; s.side"), "1");
+    assert.equal(
+      await value("import { PathLike, sep } from 'node:fs'; 1").catch((error) => /'sep'/.test(String(error))),
+      true,
+    );
+    assert.equal(await value("import { PathLike, existsSync } from 'node:fs'; typeof existsSync"), "'function'");
+    assert.equal(await value("import type { Stats } from 'node:fs'; let stats: Stats | undefined; 8"), "8");
+    for (const from of ["./shapes.ts", "esm-pkg", "node:fs"])
+      assert.match(
+        (await run(`import { Missing } from '${from}'`)).traceback,
+        /SyntaxError: .* export named 'Missing'/,
+      );
+    assert.match((await run("import { existSync } from 'node:fs'")).traceback, /Did you mean 'existsSync'\?/);
+  });
+
+  it("follow tsconfig.json: paths, and decorators of before the standard", async () => {
+    write("lib/deep/util.ts", "export const util: string = 'util'");
+    write(
+      "tsconfig.base.json",
+      '{ "compilerOptions": { "baseUrl": ".", "paths": { "@deep/*": ["lib/deep/*"], }, } } // base',
+    );
+    write(
+      "tsconfig.json",
+      '{ "extends": "./tsconfig.base.json", /* c */ "compilerOptions": { "experimentalDecorators": true } }',
+    );
+    write(
+      "decorated.ts",
+      "import { util } from '@deep/util'; export const seen: unknown[] = [util]; function log(...all: unknown[]) { seen.push(all.length) }\nclass X { @log method() {} constructor(@log x: number) {} }",
+    );
+    assert.equal(
+      await value(
+        "import { seen } from './decorated'; import { util } from '@deep/util.ts'; [seen, util, require('@deep/util').util]",
+      ),
+      "[ [ 'util', 3, 3 ], 'util', 'util' ]",
+    );
+    assert.equal(
+      await value(
+        "let count = 0; function dec(...all: unknown[]) { count = all.length } class Y { @dec z() {} }\ncount",
+      ),
+      "3",
+    );
+    rmSync(join(folder, "tsconfig.json"));
+    assert.equal(await value("class Z { @dec z() {} }\ncount"), "2");
+  });
+
+  it("take TypeScript in workers and child processes too", async () => {
+    write(
+      "worker.ts",
+      "import { parentPort, workerData } from 'node:worker_threads'; import { util } from './lib/deep/util'; enum E { A = 3 }\nparentPort!.postMessage([E.A, util, workerData as number])",
+    );
+    write("child.ts", "enum E { A = 4 }\nprocess.send!([E.A, ...process.argv.slice(2)])");
+    await run(
+      "import { Worker } from 'node:worker_threads'; import { fork } from 'node:child_process'; const heard = (from: any) => new Promise((yes, no) => from.once('message', yes).once('error', no))",
+    );
+    assert.equal(
+      await value("await heard(new Worker(new URL('./worker.ts', import.meta.url), { workerData: 5 }))"),
+      "[ 3, 'util', 5 ]",
+    );
+    assert.equal(await value("await heard(new Worker('./worker.ts', { workerData: 6 }))"), "[ 3, 'util', 6 ]");
+    assert.equal(await value("await heard(fork('./child.ts', ['x']))"), "[ 4, 'x' ]");
+  });
+
+  it("require takes TypeScript and says how to install", async () => {
+    assert.equal(await value("require('./a').a({ x: 1 })"), "103");
+    assert.match(
+      (await run("require('not-there')")).traceback,
+      /Cannot find module 'not-there'. To install it: %npm add not-there/,
+    );
+    assert.equal(await value("(await eval(\"import('node:path')\")).sep"), "'/'");
+    assert.equal(
+      await value(
+        "[import.meta.resolve('./a.ts').slice(-5), import.meta.resolve('esm-pkg').slice(-16), import.meta.resolve('fs')]",
+      ),
+      "[ '/a.ts', 'esm-pkg/index.js', 'node:fs' ]",
+    );
+  });
+
+  it("are found next to the notebook that Jupyter names, where the working directory has none", async () => {
+    write("elsewhere/package.json", "{}");
+    const other = notebook({
+      directory: join(folder, "elsewhere"),
+      env: { JPY_SESSION_NAME: join(folder, "some.ipynb") },
+    });
+    try {
+      assert.equal(
+        (await other.run("import { c } from './lib/c'; import { esm } from 'esm-pkg'; [c, esm]")).text,
+        "[ 100, 1 ]",
+      );
+    } finally {
+      await other.session.dispose();
+    }
   });
 
   it("import.meta speaks of the notebook's folder", async () => {

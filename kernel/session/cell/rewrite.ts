@@ -59,7 +59,7 @@ export interface CellSurroundings {
   readonly taken: ReadonlySet<string>;
   /** Of these, the names that earlier cells have declared. */
   readonly shadowed: Iterable<string>;
-  /** Decorators as TypeScript had them before the standard. */
+  /** What tsconfig.json asks for of older TypeScript. */
   readonly legacy?: Lowering["legacy"];
 }
 
@@ -220,7 +220,8 @@ function edit(code: string, program: Node, options: EditOptions): RewrittenCell 
     if (!imports && statement.type === "ImportDeclaration") edits.toFront(statement.start, statement.end);
   }
   const seen = walkOwnScope(program, scope, edits);
-  const last = body.at(-1);
+  // The printer says `export {}` behind a cell of which it has dropped the imports.
+  const last = body.findLast(({ type, declaration }) => type !== "ExportNamedDeclaration" || declaration);
   if (!options.hidden && last?.type === "ExpressionStatement") {
     const expression = last.expression as Node;
     edits.before(expression.start, "return [(");

@@ -20,8 +20,10 @@ export interface Lowering {
   readonly byTypeScript: boolean;
   /** `using` stands at the top level, so the printer wraps all statements. */
   readonly usingAtTop: boolean;
-  /** Decorators as TypeScript had them before the standard, where tsconfig.json asks for them. */
-  readonly legacy: { readonly metadata: boolean; readonly defineFields: boolean } | undefined;
+  /** What tsconfig.json asks for of what TypeScript had before the standard: its own decorators, fields that are assigned. */
+  readonly legacy:
+    | { readonly decorators: boolean; readonly metadata: boolean; readonly defineFields: boolean }
+    | undefined;
 }
 
 const nativeUsing = Number(process.versions.node.split(".")[0]) >= 24;
@@ -93,26 +95,39 @@ export function stripTypes(
 function lower(
   code: string,
   file: string,
-  { legacy }: Lowering,
+  lowering: Lowering,
   isModule: boolean,
 ): { code: string; map: SourceMapJson } {
-  const ts = require("typescript") as typeof import("typescript");
+  const { ts, options } = printer(lowering, isModule);
   const result = ts.transpileModule(code, {
     fileName: file,
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      verbatimModuleSyntax: !isModule,
-      sourceMap: true,
-      experimentalDecorators: legacy !== undefined,
-      emitDecoratorMetadata: legacy?.metadata === true,
-      useDefineForClassFields: legacy?.defineFields ?? true,
-    },
+    compilerOptions: { ...options, module: ts.ModuleKind.ESNext, sourceMap: true },
   });
   return {
     code: result.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, ""),
     map: clean(JSON.parse(result.sourceMapText ?? "{}")),
   };
+}
+
+/** A whole TypeScript module as CommonJS, with its source map inside. */
+export function commonJs(code: string, file: string, lowering: Lowering): string {
+  const { ts, options } = printer(lowering, true);
+  return ts.transpileModule(code, {
+    fileName: file,
+    compilerOptions: { ...options, module: ts.ModuleKind.CommonJS, esModuleInterop: true, inlineSourceMap: true },
+  }).outputText;
+}
+
+function printer({ legacy }: Lowering, isModule: boolean) {
+  const ts = require("typescript") as typeof import("typescript");
+  const options = {
+    target: ts.ScriptTarget.ES2022,
+    verbatimModuleSyntax: !isModule,
+    experimentalDecorators: legacy?.decorators === true,
+    emitDecoratorMetadata: legacy?.metadata === true,
+    useDefineForClassFields: legacy?.defineFields ?? true,
+  };
+  return { ts, options };
 }
 
 function clean(map: SourceMapJson): SourceMapJson {

@@ -1,6 +1,6 @@
 /** Loader hooks for Node before 22.15, which runs them in a thread of their own. */
 import type { InitializeHook, LoadHook, ResolveHook } from "node:module";
-import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript } from "./localModules.js";
+import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript, mappedURL } from "./localModules.js";
 
 let files = new LocalFiles(true);
 
@@ -14,7 +14,7 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   const { parentURL } = context;
   const found = await (async () => {
     try {
-      return await next(specifier, context);
+      return await next(mappedURL(specifier, context.parentURL) ?? specifier, context);
     } catch (error) {
       if (!isMissing(error)) throw error;
       for (const attempt of furtherAttempts(specifier, parentURL)) {

@@ -5,11 +5,15 @@
 import { Buffer } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, extname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
 import { fileURLToPath, pathToFileURL, URL } from "node:url";
 import { parseSync } from "oxc-parser";
 import type { Node } from "../cell/syntax.js";
-import { type Lowering, loweringOf, stripTypes } from "../cell/transpile.js";
+import { commonJs, type Lowering, loweringOf, stripTypes } from "../cell/transpile.js";
+import { exportsType } from "./exportedTypes.js";
+import { localFile, spellings } from "./localFile.js";
+import { mappedPaths, settingsFor } from "./projectSettings.js";
 
 /** A place to look. */
 export interface Attempt {
@@ -22,10 +26,38 @@ export const NOTEBOOK_FILE = "notebook.ts";
 
 const here = import.meta.url;
 
+/** Where Jupyter says that the notebook lies, if that is a folder here: imports that fail in the working directory are tried there. */
+const notebookFolder = ((): string | undefined => {
+  const path = process.env.JPY_SESSION_NAME;
+  if (path === undefined) return undefined;
+  const folder = dirname(path);
+  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? folder : undefined;
+})();
+
+/** Where tsconfig.json says that an import of a local module leads, if there is a file. */
+export function mappedURL(specifier: string, parentURL: string | undefined): string | undefined {
+  if (!parentURL || !isLocal(parentURL)) return undefined;
+  for (const path of mappedPaths(specifier, dirname(pathOf(parentURL)))) {
+    const file = localFile(path);
+    if (file !== undefined) return pathToFileURL(file).href;
+  }
+  return undefined;
+}
+
 /** Where to look for an import after Node's own resolution has failed, in order. */
 export function furtherAttempts(specifier: string, parentURL: string | undefined): Attempt[] {
-  if (/^(?:\.{0,2}\/|file:)/.test(specifier))
-    return spellings(specifier).map((other) => ({ specifier: other, parentURL }));
+  const fromNotebook = parentURL?.endsWith(`/${NOTEBOOK_FILE}`) === true;
+  const elsewhere =
+    fromNotebook && notebookFolder ? pathToFileURL(join(notebookFolder, NOTEBOOK_FILE)).href : undefined;
+  if (/^(?:\.{0,2}\/|file:)/.test(specifier)) {
+    const places = elsewhere && specifier.startsWith(".") ? [parentURL, elsewhere] : [parentURL];
+    return places.flatMap((place) =>
+      [...(place === parentURL ? [] : [specifier]), ...spellings(specifier)].map((other) => ({
+        specifier: other,
+        parentURL: place,
+      })),
+    );
+  }
   if (/^[a-z]+:/.test(specifier) || parentURL?.includes("/node_modules/")) return [];
   const attempts: Attempt[] = [];
   // What only `require` finds, such as a file of a package without its extension.
@@ -35,22 +67,18 @@ export function furtherAttempts(specifier: string, parentURL: string | undefined
   } catch {
     // Not there either.
   }
+  if (elsewhere) attempts.push({ specifier, parentURL: elsewhere });
   attempts.push({ specifier, parentURL: here });
   return attempts;
 }
 
-/** TypeScript people import "./x.js" or "./x" and mean x.ts. */
-function spellings(specifier: string): string[] {
-  const extension = extname(specifier);
-  const stem = specifier.slice(0, specifier.length - extension.length);
-  const same: Record<string, string[]> = { ".js": [".ts", ".tsx"], ".mjs": [".mts"], ".cjs": [".cts"] };
-  const found = (same[extension] ?? []).map((other) => stem + other);
-  return [
-    ...found,
-    ...[".ts", ".mts", ".js", ".mjs", ".json", "/index.ts", "/index.js"].map(
-      (end) => specifier.replace(/\/$/, "") + end,
-    ),
-  ];
+/** How to come by a package that is not there. */
+export function installHint(specifier: string): string {
+  const name = specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+  return `. To install it: %npm add ${name}`;
 }
 
 /** Is this failure "there is no such module" (and not one that is there and broken)? */
@@ -132,10 +160,11 @@ function pathOf(url: string): string {
 export function loadTypeScript(url: string): { format: "module" | "commonjs"; source: string } | undefined {
   if (!/\.[mc]?tsx?(?:\?.*)?$/.test(url) || !url.startsWith("file:")) return undefined;
   const path = pathOf(url);
-  const code = readFileSync(path, "utf8");
+  const text = readFileSync(path, "utf8");
+  const code = namingTypes(text, path);
   const { code: source, map } = stripTypes(code, loweringOfModule(code, path), path, true);
   const inline = Buffer.from(
-    JSON.stringify({ ...map, sources: [pathToFileURL(path).href], sourcesContent: [code] }),
+    JSON.stringify({ ...map, sources: [pathToFileURL(path).href], sourcesContent: [text] }),
   ).toString("base64");
   return {
     format: /\.cts(?:\?|$)/.test(url) ? "commonjs" : "module",
@@ -143,13 +172,35 @@ export function loadTypeScript(url: string): { format: "module" | "commonjs"; so
   };
 }
 
+/** A TypeScript file as CommonJS, for `require`. */
+export function toCommonJs(path: string): string {
+  const code = namingTypes(readFileSync(path, "utf8"), path);
+  return commonJs(code, path, loweringOfModule(code, path));
+}
+
 const PLAIN: Lowering = { byTypeScript: false, usingAtTop: false, legacy: undefined };
 
 function loweringOfModule(code: string, path: string): Lowering {
+  const { legacy } = settingsFor(dirname(path));
   // What oxc does not take care of has one of these in it.
-  if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b|"?useDefine/.test(code)) return PLAIN;
-  const { program, errors } = parseSync(path, code, { lang: /x$/.test(path) ? "tsx" : "ts", sourceType: "module" });
-  return (errors.length === 0 ? loweringOf(program as unknown as Node) : undefined) ?? PLAIN;
+  if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b/.test(code) && legacy?.defineFields !== false) return PLAIN;
+  const { program, errors } = parseSync(path, code, { lang: path.endsWith("x") ? "tsx" : "ts", sourceType: "module" });
+  return (errors.length === 0 ? loweringOf(program as unknown as Node, legacy) : undefined) ?? PLAIN;
+}
+
+/** `export { Shape } from "./shapes"` where Shape is a type says so in the module that Node gets. */
+function namingTypes(code: string, path: string): string {
+  return code.replace(
+    /(\bexport\s*\{)([^}]*)(\}\s*from\s*(["'])(\.[^"'\n]*)\4)/g,
+    (_all, open: string, names: string, rest: string, _quote, from: string) => {
+      const marked = names.replace(
+        /(^|,)(\s*)([\w$]+)(?=\s*(?:,|$|as\b))/g,
+        (one, comma: string, blank: string, name: string) =>
+          name !== "type" && exportsType(from, name, dirname(path)) ? `${comma}${blank}type ${name}` : one,
+      );
+      return `${open}${marked}${rest}`;
+    },
+  );
 }
 
 /**
@@ -178,9 +229,8 @@ export function unparsable(specifier: string, folder: string): string | undefine
 function fileOf(specifier: string, folder: string): string | undefined {
   if (!/^(?:\.{0,2}\/|file:)/.test(specifier)) return undefined;
   const path = specifier.startsWith("file:") ? pathOf(specifier) : resolve(folder, specifier);
-  return [path, ...spellings(path)].find(
-    (file) => /\.[mc]?[jt]sx?$/.test(file) && statSync(file, { throwIfNoEntry: false })?.isFile(),
-  );
+  const file = localFile(path);
+  return file !== undefined && /\.[mc]?[jt]sx?$/.test(file) ? file : undefined;
 }
 
 /** JSON needs no `with { type: "json" }` here. */

@@ -3,12 +3,13 @@
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
+import { pathToFileURL, URL } from "node:url";
 import { constants, Script } from "node:vm";
+import { nearestName } from "../nearest.js";
 import { brokenModule } from "../user/errors.js";
 import { guardBuiltins } from "../user/guards.js";
-import { isMissing, NOTEBOOK_FILE, unparsable } from "./localModules.js";
-import { forgetChanged } from "./notebookRequire.js";
+import { installHint, isMissing, mappedURL, NOTEBOOK_FILE, unparsable } from "./localModules.js";
+import { forgetChanged, notebookRequire } from "./notebookRequire.js";
 
 type Importer = (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
 
@@ -44,11 +45,7 @@ function explained(error: Error, name: string): Error {
   ).test(error.message);
   if (wanted)
     error.message = error.message.replace(/ imported from .*notebook\.ts$/, ` imported from ${process.cwd()}`);
-  if (wanted && bare)
-    error.message += `. To install it: %npm add ${name
-      .split("/")
-      .slice(0, name.startsWith("@") ? 2 : 1)
-      .join("/")}`;
+  if (wanted && bare) error.message += installHint(name);
   const { stack = "" } = new Error();
   error.stack = `${error.name} [${(error as NodeJS.ErrnoException).code}]: ${error.message}\n${stack.split("\n").slice(1).join("\n")}`;
   return error;
@@ -56,7 +53,7 @@ function explained(error: Error, name: string): Error {
 
 /**
  * `import { names } from specifier` at the top of a cell. A name that the module does not export is an error as in any module, unless
- * it looks like a type (which would have been erased by a checker that sees the module's types).
+ * it is a type (TypeScript would have left it out).
  */
 export async function staticImport(
   specifier: string,
@@ -74,16 +71,36 @@ export async function staticImport(
   const found: Record<string, unknown> = {};
   for (const name of missing) {
     if (members && name in members) found[name] = members[name];
-    else if (/^[A-Z]/.test(name)) found[name] = undefined;
-    else throw new SyntaxError(`The requested module '${specifier}' does not provide an export named '${name}'`);
+    else if ((await import("./exportedTypes.js")).exportsType(specifier, name, process.cwd())) found[name] = undefined;
+    else throw new SyntaxError(noExport(specifier, name, Object.keys(module)));
   }
   return { ...module, ...found };
+}
+
+function noExport(specifier: string, name: string, exported: readonly string[]): string {
+  const near = nearestName(name, exported);
+  return `The requested module '${specifier}' does not provide an export named '${name}'${near === undefined ? "" : `. Did you mean '${near}'?`}`;
 }
 
 /** What `import.meta` is in a cell. */
 export function notebookMeta(): Record<string, unknown> {
   const file = join(process.cwd(), NOTEBOOK_FILE);
-  return { url: pathToFileURL(file).href, filename: file, dirname: process.cwd() };
+  const url = pathToFileURL(file).href;
+  return {
+    url,
+    filename: file,
+    dirname: process.cwd(),
+    main: true,
+    resolve: (name: unknown) => resolved(String(name)),
+  };
+}
+
+function resolved(name: string): string {
+  if (isBuiltin(name)) return name.startsWith("node:") ? name : `node:${name}`;
+  const parent = pathToFileURL(join(process.cwd(), NOTEBOOK_FILE)).href;
+  if (/^[a-z]+:/.test(name)) return new URL(name).href;
+  if (/^\.{0,2}\//.test(name)) return new URL(name, parent).href;
+  return mappedURL(name, parent) ?? pathToFileURL(notebookRequire().resolve(name)).href;
 }
 
 /** A script that lies, as far as Node's loader can see, in the folder. */

@@ -2,7 +2,7 @@
 
 import module from "node:module";
 import process from "node:process";
-import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript } from "./localModules.js";
+import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript, mappedURL } from "./localModules.js";
 
 interface Context {
   readonly parentURL: string | undefined;
@@ -35,7 +35,7 @@ function syncHooks(hotReload: boolean): SyncHooks {
     resolve(specifier, context, next) {
       const found = ((): Found => {
         try {
-          return next(specifier, context);
+          return next(mappedURL(specifier, context.parentURL) ?? specifier, context);
         } catch (error) {
           if (!isMissing(error)) throw error;
           for (const attempt of furtherAttempts(specifier, context.parentURL)) {

@@ -1,9 +1,11 @@
 /** Runs cells: rewriting, the race between a cell and its interrupt, the value of its last expression, and the reply. */
 import { performance } from "node:perf_hooks";
-import { Script } from "node:vm";
+import process from "node:process";
+import { constants, Script } from "node:vm";
 import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrite.js";
 import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
+import { settingsFor } from "../modules/projectSettings.js";
 import { bundleOf, isDisplayResult } from "../rich/display.js";
 import { prepareBindings, settleBindings, surroundings } from "./bindings.js";
 import { ownWork, within } from "./context.js";
@@ -100,7 +102,7 @@ export function runCode(
   let cell: RewrittenCell;
   try {
     // Not to be terminated halfway through loading the parser.
-    cell = criticalSection(() => rewriteCell(code, surroundings()));
+    cell = criticalSection(() => rewriteCell(code, { ...surroundings(), legacy: settingsFor(process.cwd()).legacy }));
   } catch (error) {
     if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
     throw error;
@@ -123,7 +125,12 @@ export function runCode(
   const unset = prepareBindings(cell.declared);
   if (unset.size > 0) work?.unset.add(unset);
   const marked = request.unannounced ? cell.script : cell.script + DEBUGGABLE;
-  const script = new Script(marked, { filename: url, columnOffset: -cell.prefix });
+  const script = new Script(marked, {
+    filename: url,
+    columnOffset: -cell.prefix,
+    // For the import() of code that the cell hands to eval.
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
   const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
   const result = body();
   return result instanceof Promise ? result.then((value) => value ?? takeMarked(work)) : (result ?? takeMarked(work));

@@ -5,6 +5,7 @@ import { writeSync } from "node:fs";
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import process from "node:process";
 import type { Readable } from "node:stream";
+import { URL } from "node:url";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { SYNC_MARK } from "../messages.js";
 import { currentWork, ownWork } from "./context.js";
@@ -167,7 +168,8 @@ function guardChildren(): void {
   prototype.spawn = function (this: Child, ...args: unknown[]): unknown {
     const work = ownWork();
     if (work?.interrupted) throw new InterruptedError();
-    const options = args[0] as { stdio?: unknown };
+    const options = args[0] as { stdio?: unknown; file?: unknown; args?: unknown[] };
+    takeTypeScript(options);
     const inherited = work ? takeInherited(options) : [];
     const result = spawn.apply(this, args);
     for (const name of inherited)
@@ -189,6 +191,20 @@ function synchronise(): void {
       }
     }
   });
+}
+
+const takingTypeScript = ["--import", new URL("../modules/register.js", import.meta.url).href];
+
+function isTypeScript(file: string): boolean {
+  return /\.[mc]?tsx?(?:[?#].*)?$/.test(file);
+}
+
+/** `fork("./x.ts")` and `spawn("node", ["x.ts"])`: the child loads TypeScript as cells do. */
+function takeTypeScript(options: { file?: unknown; args?: unknown[] }): void {
+  if (!/(?:^|[\\/])node(?:\.exe)?$/.test(String(options.file)) || !options.args) return;
+  const [program, ...rest] = options.args.map(String);
+  if (isTypeScript(rest.find((word) => !word.startsWith("-")) ?? ""))
+    options.args = [program, ...takingTypeScript, ...rest];
 }
 
 /** Output that a child would write to our descriptors comes through us instead, so that it reaches the cell that started the child. */
@@ -223,7 +239,13 @@ function guardWorkers(): void {
   const Original = threads.Worker;
   threads.Worker = class extends Original {
     constructor(file: string | URL, options: WorkerOptions = {}) {
-      super(file, { ...options, stdout: true, stderr: true });
+      const typed = options.eval !== true && isTypeScript(String(file));
+      super(file, {
+        ...options,
+        stdout: true,
+        stderr: true,
+        ...(typed && { execArgv: [...(options.execArgv ?? []), ...takingTypeScript] }),
+      });
       const work = currentWork();
       const pass = (name: "stdout" | "stderr", stream: Readable): void => {
         if (!options[name]) stream.setEncoding("utf8").on("data", (text: string) => writeStream(name, text, work));
