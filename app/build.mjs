@@ -1,4 +1,4 @@
-// Compiles everything to dist/: Node code with tsc, browser views with esbuild.
+// Compiles everything to dist/: Node code with tsc, the kernel's processes and the browser views with esbuild.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ const node = (script, ...args) => {
 
 const tsc = "node_modules/typescript-native/bin/tsc";
 node(tsc, "-p", "tsconfig.json");
+node("kernel/bundle.mjs");
 if (existsSync(join(root, "widgets/views/build.mjs"))) {
   node(tsc, "-p", "widgets/views/tsconfig.json");
   node("widgets/views/build.mjs");

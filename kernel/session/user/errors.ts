@@ -29,7 +29,7 @@ interface Position {
   readonly code?: string;
 }
 
-const kernelFolder = new URL("..", import.meta.url).href;
+const kernelFolder = new URL("../..", import.meta.url).href;
 /** Where the user's code frames lie: the place that threw and, where that is in a file, the cell that called it. */
 const places = new WeakMap<object, Position[]>();
 
@@ -310,7 +310,8 @@ function framesOf(error: Error, sites: readonly NodeJS.CallSite[]): StackFrame[]
     const file = site.getScriptNameOrSourceURL() ?? "";
     if (file.startsWith("node:internal/modules/")) continue;
     if (isKernel(file)) {
-      if (kept > 0 && /executor\.js$/.test(file)) break;
+      // What has called the cell.
+      if (kept > 0 && site.getFunctionName() === "runCode") break;
       continue;
     }
     const position = originalPosition(file, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
