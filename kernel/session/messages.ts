@@ -21,7 +21,8 @@ export type ToUser =
       readonly metadata: Json;
       readonly parent: unknown;
     }
-  | { readonly type: "interrupt"; readonly seq: number; readonly terminated?: boolean }
+  /** `idle`: no cell runs, so only left-over work of a cell or a comm handler can be stopped. */
+  | { readonly type: "interrupt"; readonly seq: number; readonly idle: boolean }
   | {
       readonly type: "input";
       readonly id: number;
@@ -65,7 +66,7 @@ export type FromUser =
   | { readonly type: "help"; readonly id: number; readonly expression: string; readonly detailLevel: 0 | 1 }
   | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
   /** A synchronous child process begins or has ended: {@link SYNC_MARK} was written to the inherited descriptors as well. */
-  | { readonly type: "sync" }
+  | { readonly type: "sync"; readonly begins: boolean; readonly parent: unknown }
   | { readonly type: "exiting"; readonly reason: string };
 
 /** Head of a stream frame. */

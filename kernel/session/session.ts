@@ -151,6 +151,7 @@ class UserProcess<Parent> {
   readonly #closed: Promise<void>;
   #seq = 0;
   #latest: Parent | undefined;
+  #inheriting: { readonly parent: Parent | undefined } | undefined;
   readonly #waiting: Frame[] = [];
   readonly #inherited = { stdout: new MarkedText(SYNC_MARK), stderr: new MarkedText(SYNC_MARK) };
   /** How many marks the frames that were delivered had passed. */
@@ -185,7 +186,9 @@ class UserProcess<Parent> {
       Writable,
     ];
     this.#toUser = toUser;
-    toUser.on("error", () => undefined);
+    toUser.on("error", () => this.#cutOff());
+    toUser.on("close", () => this.#cutOff());
+    fromUser.on("close", () => this.#cutOff());
     const decoder = new FrameDecoder();
     fromUser.on("data", (chunk: Buffer) => {
       this.#waiting.push(...decoder.push(chunk));
@@ -221,11 +224,13 @@ class UserProcess<Parent> {
   }
 
   async interrupt(): Promise<void> {
-    if (this.#running.size === 0) return;
-    const answer = this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+    const idle = this.#running.size === 0;
+    if (idle && !this.#ready) return;
+    const answer = this.ask((seq) => ({ type: "interrupt", seq, idle })).catch(() => undefined);
+    if (idle) return void (await answer);
     // A termination may have hit U just while it answered: ask again what still runs.
     const again = setInterval(() => {
-      if (this.#running.size > 0) this.ask((seq) => ({ type: "interrupt", seq })).catch(() => undefined);
+      if (this.#running.size > 0) this.ask((seq) => ({ type: "interrupt", seq, idle: false })).catch(() => undefined);
     }, INTERRUPT_AGAIN_MS);
     const stopped = new Promise<void>((resolve) => this.#onIdle.add(resolve));
     await Promise.race([answer, stopped]);
@@ -259,6 +264,16 @@ class UserProcess<Parent> {
     await this.#closed;
   }
 
+  /** A pipe between the processes is closed. A process that is about to end explains that itself; another can neither be heard nor stopped. */
+  #cutOff(): void {
+    setTimeout(() => {
+      const { exitCode, signalCode } = this.#child;
+      if (exitCode !== null || signalCode !== null || this.#ending !== undefined) return;
+      this.#exiting ??= "its connection to the kernel (file descriptors 3 and 4) was closed";
+      this.#kill();
+    }, EXIT_MS);
+  }
+
   /** Kill the process and, where they form a group, what its cells have started. */
   #kill(): void {
     try {
@@ -279,7 +294,7 @@ class UserProcess<Parent> {
     for (;;) {
       for (const name of ["stdout", "stderr"] as const) {
         const text = this.#inherited[name].take(this.#passed);
-        if (text !== "") this.#stream({ name, parent: this.#latest }, text);
+        if (text !== "") this.#stream({ name, parent: (this.#inheriting ?? { parent: this.#latest }).parent }, text);
       }
       const frame = this.#waiting[0];
       if (!frame) return;
@@ -311,6 +326,7 @@ class UserProcess<Parent> {
         this.#ready = true;
         return;
       case "sync":
+        this.#inheriting = message.begins ? { parent: message.parent as Parent | undefined } : undefined;
         return;
       case "publish":
         this.#events.publish({
@@ -387,7 +403,7 @@ class UserProcess<Parent> {
     });
   }
 
-  /** What U's synchronous children (or its native code) write to inherited descriptors belongs to the latest cell. */
+  /** What U's native code writes to inherited descriptors belongs to the latest cell; what a synchronous child writes, to the cell that waits for it. */
   #raw(name: "stdout" | "stderr", stream: Readable): void {
     const decoder = new StringDecoder("utf8");
     stream.on("data", (chunk: Buffer) => {
@@ -402,6 +418,8 @@ class UserProcess<Parent> {
   #done(id: string, outcome: ExecuteOutcome): void {
     const cell = this.#running.get(id);
     this.#running.delete(id);
+    // A synchronous child whose wait was terminated has had no end.
+    this.#inheriting = undefined;
     cell?.settle(outcome);
     this.#tellIdle();
   }

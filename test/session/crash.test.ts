@@ -13,6 +13,10 @@ describe("a session that ends", () => {
       reason: /process\.exit\(3\) was called at Cell In\[\d+\]:2:9/,
     },
     "by abort": { code: "process.abort()", reason: /SIGABRT/ },
+    "by closing its connection": {
+      code: "require('node:fs').closeSync(3); await new Promise(() => {})",
+      reason: /descriptors 3 and 4/,
+    },
     "by a signal": { code: "process.kill(process.pid, 'SIGSEGV'); for (;;) {}", reason: /SIGSEGV.*native/ },
     "by running out of memory": {
       code: "const hog: unknown[] = []; for (;;) hog.push(new Array(1000).fill({}))",
@@ -32,6 +36,26 @@ describe("a session that ends", () => {
       assert.equal((await run("1 + 1")).text, "2");
     });
   }
+
+  it("goes on after errors that nobody catches, also when a cell has removed all listeners", async () => {
+    await run("var kept = 1; process.removeAllListeners()");
+    const thrown = await run("setTimeout(() => { throw new Error('from a timer') }, 1); void 0");
+    const rejected = await run("Promise.reject(new Error('rejected')); void 0");
+    const told = (cell: number) => book.of(cell).find(({ msgType }) => msgType === "error")?.content.evalue;
+    await until(() => told(thrown.cell) !== undefined && told(rejected.cell) !== undefined, "both errors");
+    assert.deepEqual([told(thrown.cell), told(rejected.cell)], ["from a timer", "rejected"]);
+    assert.equal((await run("kept")).text, "1");
+  });
+
+  it("survives a cell that replaces Promise and the timers", async () => {
+    await run("var saved = [Promise, setTimeout] as const; const broken = () => { throw new Error('broken') }");
+    await run(
+      "(globalThis as any).setTimeout = broken; (globalThis as any).Promise = class { constructor() { broken() } }; void 0",
+    );
+    assert.equal((await run("1 + 1")).text, "2");
+    assert.equal((await run("await null; 'waited'")).text, "'waited'");
+    await run("[globalThis.Promise, globalThis.setTimeout] = saved");
+  });
 
   it("restart forgets the variables and ends what runs", async () => {
     await run("var before = 1");

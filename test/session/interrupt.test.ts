@@ -25,8 +25,18 @@ describe("interrupt", () => {
       "import { spawn } from 'node:child_process'; await new Promise(r => spawn('sleep', ['20']).on('exit', r))",
     "a loop of ticks": "process.nextTick(function again() { process.nextTick(again) }); await new Promise(() => {})",
     "a loop that piles up immediates": "for (;;) setImmediate(() => {}), await null",
+    "a storm of microtasks": "(function again() { queueMicrotask(again) })(); await new Promise(() => {})",
+    "a loop that catches everything": "for (;;) { try { for (;;) {} } catch {} finally { for (;;) {} } }",
+    "a loop of native clones":
+      "const many = Array.from({ length: 1e4 }, (_, i) => ({ i })); for (;;) structuredClone(many)",
+    "a module being required":
+      "require('node:fs').writeFileSync('/tmp/kernel-busy.cjs', 'for (;;) {}'); require('/tmp/kernel-busy.cjs')",
+    "that module, required again": "require('/tmp/kernel-busy.cjs')",
+    "a display that never ends": "({ [Symbol.for('Jupyter.display')]: () => new Promise(() => {}) })",
+    "an inspection that loops": "console.log({ [Symbol.for('nodejs.util.inspect.custom')]() { for (;;) {} } })",
     "a busy interval": "setInterval(() => { for (let i = 0; i < 1e8; i++); }, 1); await new Promise(() => {})",
     prompt: "prompt('never answered')",
+    "prompt, asked again and again": "for (;;) { try { prompt('never answered') } catch {} }",
     input: "await input('never answered')",
     "Atomics.wait": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
   };
@@ -46,7 +56,7 @@ describe("interrupt", () => {
   const mute = notebook({ answer: () => new Promise(() => {}) });
   after(() => mute.session.dispose());
   function notebookFor(what: string): typeof book {
-    return what === "prompt" || what === "input" ? mute : book;
+    return what.startsWith("prompt") || what === "input" ? mute : book;
   }
 
   it("ends the loop, not just the wait for it", async () => {
@@ -86,6 +96,46 @@ describe("interrupt", () => {
     assert.deepEqual(book.exits, []);
   });
 
+  it("stops what a finished cell has left behind, tells it under that cell, and keeps the state", async () => {
+    const loops = [
+      "setTimeout(() => { for (;;) {} }, 1)",
+      "setInterval(() => { for (;;) {} }, 1)",
+      "setTimeout(() => (async () => { for (;;) await null })(), 1)",
+      "setTimeout(function again() { queueMicrotask(again) }, 1)",
+    ];
+    for (const loop of loops) {
+      const { cell } = await run(`var left = 'state'; ${loop}; void 0`);
+      await sleep(60);
+      await book.session.interrupt();
+      assert.equal((await run("left")).text, "'state'", loop);
+      const told = book.of(cell).filter(({ msgType }) => msgType === "error");
+      assert.deepEqual(
+        told.map(({ content }) => content.ename),
+        ["KeyboardInterrupt"],
+        loop,
+      );
+    }
+    assert.deepEqual(book.exits, []);
+  });
+
+  it("stops the handler of a comm, busy or waiting", async () => {
+    for (const [n, handler] of ["() => { for (;;) {} }", "() => new Promise(() => {})"].entries()) {
+      await run(`Jupyter.comms.register('endless', ${handler})`);
+      const content = { comm_id: `endless ${n}`, target_name: "endless", data: {} };
+      const parent = { cell: 700 + n };
+      const handled = book.session.comm({ msgType: "comm_open", content, metadata: {}, buffers: [], parent });
+      await sleep(60);
+      await book.session.interrupt();
+      await handled;
+      const told = book.of(parent.cell).filter(({ msgType }) => msgType === "error");
+      assert.deepEqual(
+        told.map(({ content: { ename } }) => ename),
+        ["KeyboardInterrupt"],
+      );
+      assert.equal((await run("1")).text, "1");
+    }
+  });
+
   it("gives work that looks at the abort signal time to stop by itself", async () => {
     const ran = await interrupted(
       "const signal = (globalThis as any)[Symbol.for('Jupyter.abortSignal')] as AbortSignal;\nawait new Promise((_, no) => signal.addEventListener('abort', () => setTimeout(() => no(new Error('stopped cleanly')), 40)))",
@@ -105,7 +155,9 @@ describe("interrupt", () => {
     const times: number[] = [];
     for (let i = 0; i < 5; i++) times.push((await interrupted("for (;;) {}", 60)).milliseconds);
     assert.ok(Math.min(...times) < 60, `${times}`);
-    await book.session.interrupt();
-    assert.equal((await run("2")).text, "2");
+    for (let i = 0; i < 20; i++) {
+      await book.session.interrupt();
+      assert.equal((await run("2")).text, "2");
+    }
   });
 });

@@ -74,6 +74,23 @@ describe("output", () => {
     );
   });
 
+  it("that comes late from servers, finalizers, microtasks and children waited for goes there, too", async () => {
+    const late: Record<string, string> = {
+      server:
+        "const server = require('node:net').createServer((s: any) => s.on('data', () => { console.log('late'); s.end(); server.close() })).listen(0, () => { const c = require('node:net').connect(server.address().port); setTimeout(() => c.write('x'), 30) })",
+      finalizer:
+        "require('node:v8').setFlagsFromString('--expose-gc'); const collected = new FinalizationRegistry(() => console.log('late')); (() => collected.register({}, 1))(); setTimeout(() => require('node:vm').runInNewContext('gc')(), 30)",
+      microtask: "setTimeout(() => queueMicrotask(() => { throw new Error('late') }), 30)",
+      descriptor: "setTimeout(() => require('node:fs').writeSync(1, 'late'), 30)",
+      child: "setTimeout(() => require('node:child_process').execSync('echo late', { stdio: 'inherit' }), 30)",
+    };
+    const cells = new Map<string, number>();
+    for (const [what, code] of Object.entries(late)) cells.set(what, (await run(`{ ${code} } void 0`)).cell);
+    await run("await new Promise(r => setTimeout(r, 100))");
+    for (const [what, cell] of cells)
+      await until(() => book.of(cell).some(({ content }) => JSON.stringify(content).includes("late")), what);
+  });
+
   it("display shows, updates and clears", async () => {
     const ran = await run(
       "display('a', { display_id: 'd1' }); display('b', { update: true, display_id: 'd1' }); display({ 'text/html': '<b>x</b>' }, { raw: true }); display.clear({ wait: true })",

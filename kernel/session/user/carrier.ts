@@ -33,6 +33,9 @@ export function contextCarrier(): Carrier {
     : hookCarrier();
 }
 
+/** Servers whose connections we know the work of. */
+const MAX_SERVERS = 1000;
+
 function frameCarrier(): Carrier {
   const storage = new AsyncLocalStorage<Work>();
   return {
@@ -45,15 +48,23 @@ function frameCarrier(): Carrier {
 
 function hookCarrier(): Carrier {
   let entered: (Work | undefined)[] = [];
+  // A connection comes from outside all work: it belongs to the work that listens for it.
+  const servers = new Map<number, Work>();
   const get = (): Work | undefined => (entered.length > 0 ? entered.at(-1) : Stamp.of(executionAsyncResource()));
   createHook({
-    init(_id, _type, _trigger, resource) {
-      Stamp.put(resource, get());
+    init(id, type, trigger, resource) {
+      const work = get() ?? servers.get(trigger);
+      Stamp.put(resource, work);
+      if (!work || !type.endsWith("SERVERWRAP")) return;
+      servers.set(id, work);
+      if (servers.size > MAX_SERVERS) for (const oldest of servers.keys()) return void servers.delete(oldest);
     },
   }).enable();
   const native = asyncWrap();
   if (native) {
+    // Both make Node abort over what terminated code has entered: the one when it leaves it, the other at its next callback.
     native.async_hook_fields[native.constants.kCheck] = 0;
+    native.async_hook_fields[native.constants.kTotals] = 0;
     // In place of the promise hooks that createHook has just set.
     native.setPromiseHooks(
       (promise) => Stamp.put(promise, get()),
@@ -118,7 +129,7 @@ export function leaveCallbacks(): void {
 
 interface AsyncWrap {
   readonly async_hook_fields: Uint32Array;
-  readonly constants: { readonly kCheck: number };
+  readonly constants: { readonly kCheck: number; readonly kTotals: number };
   clearAsyncIdStack(): void;
   setPromiseHooks(init: PromiseHook, before: PromiseHook, after: PromiseHook, resolve: PromiseHook): void;
 }

@@ -5,7 +5,7 @@ import type { ToUser } from "../messages.js";
 import { within } from "./context.js";
 import { describeError } from "./errors.js";
 import { publish, send } from "./output.js";
-import { newWork } from "./work.js";
+import { newWork, running } from "./work.js";
 
 type Listener = (event: CommMessage) => void | Promise<void>;
 type TargetHandler = (comm: Comm, open: CommMessage) => void | Promise<void>;
@@ -119,6 +119,13 @@ export async function handleComm(
     metadata: message.metadata,
     buffers: buffers.map((b) => new DataView(b.slice().buffer)),
   };
+  const settle = (problem?: { error: unknown }): void => {
+    if (!running.has(work.id)) return;
+    if (problem) publish("error", describeError(problem.error), { work });
+    send({ type: "handled", seq: message.seq });
+    running.delete(work.id);
+  };
+  running.set(work.id, { work, end: (ended) => settle("error" in ended ? ended : undefined) });
   try {
     await within(work, async () => {
       if (message.msgType === "comm_open") await accept(String(target), id, event);
@@ -134,10 +141,10 @@ export async function handleComm(
         }
       }
     });
+    settle();
   } catch (error) {
-    publish("error", describeError(error), { work });
+    settle({ error });
   }
-  send({ type: "handled", seq: message.seq });
 }
 
 async function accept(target: string, id: string, event: CommMessage): Promise<void> {

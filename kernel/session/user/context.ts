@@ -3,6 +3,7 @@ import { contextCarrier } from "./carrier.js";
 import type { Work } from "./work.js";
 
 let latest: Work | undefined;
+let terminated: Work | undefined;
 const carrier = contextCarrier();
 
 /** Run `body` as part of `work`. */
@@ -24,6 +25,18 @@ export function ownWork(): Work | undefined {
 /** The work that made `promise`. */
 export function workOfPromise(promise: object): Work | undefined {
   return carrier.of(promise);
+}
+
+/** To be called inside the JavaScript that is terminated next: remembers whose it is. */
+export function noteTerminated(): void {
+  terminated = currentWork();
+}
+
+/** The work whose JavaScript was terminated since the last call. */
+export function takeTerminated(): Work | undefined {
+  const work = terminated;
+  terminated = undefined;
+  return work;
 }
 
 /** To be called on the event loop after JavaScript was terminated: what it had entered it has not left. */

@@ -1,5 +1,6 @@
 /** Errors as people want to read them: the cell's number, the user's lines, a code frame, nothing of the kernel. */
 
+import type { EventEmitter } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import { findSourceMap } from "node:module";
 import { isAbsolute, relative } from "node:path";
@@ -49,12 +50,24 @@ export function watchErrors(): void {
   const unhandled = (error: unknown, promise: Promise<unknown>): void => {
     if (process.listenerCount("unhandledRejection") === 1) report(error, workOfPromise(promise) ?? currentWork());
   };
-  process.on("uncaughtException", uncaught);
-  process.on("unhandledRejection", unhandled);
   // A cell that removes all listeners means its own: without ours the next error would end the process.
-  process.on("removeListener", (event, listener) => {
-    if (listener === uncaught || listener === unhandled) process.on(event, listener);
-  });
+  const restore = (event: string | symbol, listener: unknown): void => {
+    if (listener === uncaught || listener === unhandled) process.on(event, listener as typeof uncaught);
+  };
+  const emitter: EventEmitter = process;
+  const ours = { uncaughtException: uncaught, unhandledRejection: unhandled, removeListener: restore };
+  const listen = (): void => {
+    for (const [event, listener] of Object.entries(ours))
+      if (!emitter.listeners(event).includes(listener)) emitter.on(event, listener);
+  };
+  listen();
+  const removeAll = process.removeAllListeners;
+  process.removeAllListeners = (...which) => {
+    removeAll.apply(process, which);
+    // The removal of every event's listeners takes `restore` with it.
+    listen();
+    return process;
+  };
 }
 
 type PrepareStack = (error: Error, sites: NodeJS.CallSite[]) => unknown;

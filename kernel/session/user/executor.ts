@@ -1,6 +1,8 @@
 /** Runs cells: rewriting, the race between a cell and its interrupt, the value of its last expression, and the reply. */
+import { createRequire } from "node:module";
 import { performance } from "node:perf_hooks";
 import process from "node:process";
+import { types } from "node:util";
 import { constants, Script } from "node:vm";
 import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrite.js";
 import type { ExecuteOutcome } from "../handle.js";
@@ -11,18 +13,9 @@ import { prepareBindings, settleBindings, surroundings } from "./bindings.js";
 import { ownWork, within } from "./context.js";
 import { describeError, holdStacks, rememberCell, syntaxErrorOf } from "./errors.js";
 import { criticalSection, publish, send } from "./output.js";
-import { InterruptedError, newWork, type Work } from "./work.js";
+import { type Ended, InterruptedError, newWork, type Running, running, type Work } from "./work.js";
 
 type Execute = Extract<ToUser, { type: "execute" }>;
-type Ended = { readonly value: readonly unknown[] } | { readonly error: unknown };
-
-interface Running {
-  readonly work: Work;
-  /** Settle the cell, once; the first to come wins. */
-  end(ended: Ended): void;
-}
-
-const running = new Map<string, Running>();
 const timesRun = new Map<number, number>();
 
 /**
@@ -53,21 +46,22 @@ export function execute(request: Execute): void {
     }
     if (phase !== "running") return;
     phase = "finishing";
-    within(work, () => {
-      finish(request, work, ended.value).then(done, fail);
+    void within(work, async () => {
+      // Awaited, not chained: user code may have replaced `then`.
+      try {
+        done(await finish(request, work, ended.value));
+      } catch (error) {
+        fail(error);
+      }
     });
   };
   running.set(request.id, { work, end });
   holdStacks();
-  within(work, () => {
+  void within(work, async () => {
     try {
       const result = start(request, work);
-      if (result instanceof Promise) {
-        result.then(
-          (value) => end({ value: value ?? [] }),
-          (error: unknown) => end({ error }),
-        );
-      } else end({ value: result ?? [] });
+      const value = types.isPromise(result) ? await result : result;
+      end({ value: value ?? [] });
     } catch (error) {
       end({ error });
     }
@@ -173,16 +167,19 @@ async function evaluate(expression: string): Promise<unknown> {
 }
 
 const plainTimeout = setTimeout;
+const loadedModules = createRequire(import.meta.url).cache;
 /** How long a cell that looks at the abort signal may take to stop by itself. */
 const GRACE_MS = 1000;
 
 /**
  * Stop every running cell: abort its signal, give it time if it has taken that signal, then let go of it. Called on the event loop, so
- * whatever JavaScript was running has ended or was terminated by the watchdog.
+ * whatever JavaScript was running has ended or was terminated by the watchdog; `terminated` is the work it belonged to.
  */
-export function interruptCells(seq: number): void {
+export function interruptCells(seq: number, terminated: Work | undefined): void {
   const cells = [...running.values()];
   const reason = new InterruptedError();
+  forgetHalfLoadedModules();
+  if (terminated && !running.has(terminated.id)) stopLeftOver(terminated, reason);
   for (const { work } of cells) work.abort.abort(reason);
   const patient = cells.filter(({ work }) => work.signalTaken);
   const stillRunning = (some: readonly Running[]): boolean => some.some(({ work }) => running.has(work.id));
@@ -195,12 +192,27 @@ export function interruptCells(seq: number): void {
     }
     for (const cell of cells) {
       cell.work.interrupted = true;
-      for (const stop of cell.work.running) stop();
-      cell.work.running.clear();
+      stopStarted(cell.work);
       cell.end({ error: reason });
     }
     send({ type: "interrupted", seq });
   };
   if (patient.length > 0) plainTimeout(wait, 1);
   else plainTimeout(wait, 0);
+}
+
+/** A cell that ended long ago had left something behind that looped: it would only loop again. */
+function stopLeftOver(work: Work, reason: InterruptedError): void {
+  stopStarted(work);
+  publish("error", describeError(reason), { work });
+}
+
+function stopStarted(work: Work): void {
+  for (const stop of work.running) stop();
+  work.running.clear();
+}
+
+/** On the event loop no CommonJS module is being loaded: one that looks so was terminated, and must be loaded again. */
+function forgetHalfLoadedModules(): void {
+  for (const [file, module] of Object.entries(loadedModules)) if (module?.loaded === false) delete loadedModules[file];
 }

@@ -1,5 +1,6 @@
 /** The names that a cell sees beside JavaScript's and Node's own. */
 
+import { performance } from "node:perf_hooks";
 import type { MessagePort } from "node:worker_threads";
 import type { InputOptions, KernelGlobals } from "../../index.js";
 import { RUNTIME } from "../cell/rewrite.js";
@@ -9,11 +10,11 @@ import { bundleOf, display, displayables } from "../rich/display.js";
 import { freeze, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
-import { currentWork, forgetEntered, ownWork } from "./context.js";
+import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
 import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { criticalSection, flushStreams, send } from "./output.js";
-import type { Shared } from "./shared.js";
+import { type Shared, slot } from "./shared.js";
 
 const named: KernelGlobals = {
   display,
@@ -32,7 +33,14 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
   hidden(RUNTIME, {
     freeze,
     fn: nameFunction,
-    beforeTermination: leaveCallbacks,
+    beforeTermination: () => {
+      noteTerminated();
+      leaveCallbacks();
+      // Nothing else may run, and enter something, before the termination itself: what follows at once is dispatched at once.
+      // (Spinning, not waiting: what is terminated may itself be inside Atomics.wait, which cannot be entered twice.)
+      const patience = performance.now() + 100;
+      while (Atomics.load(shared.control, slot.posted) === 0 && performance.now() < patience);
+    },
     afterTermination: () => {
       forgetEntered();
       repairImmediates();

@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { URL } from "node:url";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { SYNC_MARK } from "../messages.js";
-import { currentWork, ownWork } from "./context.js";
+import { currentWork, ownWork, within } from "./context.js";
 import { criticalSection, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
@@ -26,6 +26,9 @@ export function installGuards(shared: Shared, port: MessagePort): void {
   memory = shared;
   watchdogPort = port;
   guardTimers();
+  guardStructuredClone();
+  guardMicrotasks();
+  guardFinalizers();
   plainTimeout(guardBuiltins, 300).unref();
 }
 
@@ -44,6 +47,50 @@ function guardTimers(): void {
   wrap("setTimeout", clearTimeout as (timer: unknown) => void);
   wrap("setInterval", clearInterval as (timer: unknown) => void);
   wrap("setImmediate", clearImmediate as (timer: unknown) => void);
+}
+
+/** A loop of nothing but calls of a native function never looks for an interrupt; a call of a JavaScript function does. */
+function guardStructuredClone(): void {
+  const original = structuredClone;
+  const wrapped: typeof structuredClone = (...args) => original(...args);
+  Object.defineProperty(wrapped, "name", { value: "structuredClone", configurable: true });
+  globalThis.structuredClone = wrapped;
+}
+
+/**
+ * Node's own runs each microtask as an async resource: terminated in there, it aborts; and it has left the resource by the time it
+ * tells of what the microtask threw. A promise's continuation has neither fault.
+ */
+function guardMicrotasks(): void {
+  const original = queueMicrotask;
+  const { nextTick } = process;
+  const later = async (callback: () => void): Promise<void> => {
+    await undefined;
+    try {
+      callback();
+    } catch (error) {
+      nextTick(() => {
+        throw error;
+      });
+    }
+  };
+  const wrapped: typeof queueMicrotask = (callback) =>
+    void (typeof callback === "function" ? later(callback) : original(callback));
+  Object.defineProperty(wrapped, "name", { value: "queueMicrotask", configurable: true });
+  globalThis.queueMicrotask = wrapped;
+}
+
+/** The collector calls back from nowhere. */
+function guardFinalizers(): void {
+  const Original = FinalizationRegistry;
+  const Guarded = class<T> extends Original<T> {
+    constructor(cleanUp: (held: T) => void) {
+      const work = ownWork();
+      super(work && typeof cleanUp === "function" ? (held) => within(work, () => cleanUp(held)) : cleanUp);
+    }
+  };
+  Object.defineProperty(Guarded, "name", { value: "FinalizationRegistry", configurable: true });
+  globalThis.FinalizationRegistry = Guarded;
 }
 
 let runningImmediate: { _destroyed?: boolean; _onImmediate?: () => void } | undefined;
@@ -153,13 +200,13 @@ function guardChildren(): void {
     const original = children[name];
     if (!original) continue;
     children[name] = (...args) => {
-      synchronise();
+      synchronise(true);
       Atomics.add(memory.control, slot.syncChild, 1);
       try {
         return original(...args);
       } finally {
         Atomics.sub(memory.control, slot.syncChild, 1);
-        synchronise();
+        synchronise(false);
       }
     };
   }
@@ -180,9 +227,9 @@ function guardChildren(): void {
 }
 
 /** What a synchronous child writes to our descriptors passes us by: mark in every stream to P where it begins and where it ends. */
-function synchronise(): void {
+function synchronise(begins: boolean): void {
   criticalSection(() => {
-    send({ type: "sync" });
+    send({ type: "sync", begins, parent: currentWork()?.parent });
     for (const descriptor of [1, 2]) {
       try {
         writeToDescriptor(descriptor, SYNC_MARK);

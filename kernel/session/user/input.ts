@@ -31,8 +31,8 @@ export function promptSync(text: string, password: boolean): string {
       const got = receiveMessageOnPort(port) as { message: Relayed } | undefined;
       if (!got) break;
       const { message } = got.message;
-      if (message.type === "interrupt") Atomics.store(memory.control, slot.seen, message.seq);
       if (!accept(got.message)) continue;
+      // Code that catches this and goes on is terminated by the watchdog: the event loop has yet to see the interrupt.
       if (message.type === "interrupt") throw new InterruptedError();
       if (message.type === "input" && message.sync && message.id === id) return answerOf(message);
     }

@@ -29,6 +29,8 @@ export const slot = {
   syncChild: 7,
   /** 1 once the main thread serves cells: before that there is nothing to terminate but its own start. */
   ready: 8,
+  /** 1 once all that makes up a termination is on its way to the main thread. */
+  posted: 9,
 } as const;
 
 const CONTROL_BYTES = 64;

@@ -2,7 +2,7 @@
 import process from "node:process";
 import type { MessagePort, Worker } from "node:worker_threads";
 import { handleComm } from "./comms.js";
-import { forgetEntered } from "./context.js";
+import { forgetEntered, takeTerminated } from "./context.js";
 import { watchErrors } from "./errors.js";
 import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
@@ -66,7 +66,7 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
       forgetEntered();
       repairImmediates();
       Atomics.store(memory.control, slot.syncChild, 0);
-      interruptCells(message.seq);
+      interruptCells(message.seq, takeTerminated());
       return;
     case "comm":
       void handleComm(message, buffers);

@@ -26,6 +26,10 @@ const { control } = state;
 const DRAIN_MS = 40;
 /** An event loop that has not seen an interrupt after this long is taken to be blocked. */
 const BLOCKED_MS = 8;
+/** The same where no cell runs: an idle main thread may take a moment to wake up. */
+const IDLE_BLOCKED_MS = 150;
+/** A termination is on its way to the main thread within this time, unless a commit holds it off. */
+const POSTED_MS = 50;
 /** A commit may hold off termination for so long. */
 const CRITICAL_MS = 10_000;
 
@@ -63,7 +67,7 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
       return;
     case "interrupt":
       relay(message, buffers);
-      void interrupt(message.seq);
+      void interrupt(message.seq, message.idle ? IDLE_BLOCKED_MS : BLOCKED_MS);
       return;
     default:
       relay(message, buffers);
@@ -84,16 +88,18 @@ function relay(message: unknown, buffers: readonly Uint8Array[]): void {
   Atomics.notify(control, slot.answer);
 }
 
-async function interrupt(seq: number): Promise<void> {
+async function interrupt(seq: number, blocked: number): Promise<void> {
   const seen = (): boolean => Atomics.load(control, slot.seen) >= seq;
   while (Atomics.load(control, slot.ready) === 0) await pause(5);
-  await until(seen, BLOCKED_MS);
+  await until(seen, blocked);
   for (let round = 0; !seen(); round++) {
-    if (Atomics.load(control, slot.syncChild) > 0)
-      signalSyncChildren(round < 3 ? "SIGINT" : round < 6 ? "SIGTERM" : "SIGKILL");
     terminating ??= terminate(seen).finally(() => {
       terminating = undefined;
     });
+    // Only then, or the code that waits for the child would hear of its end, and fail, before it is terminated.
+    await until(() => seen() || Atomics.load(control, slot.posted) === 1, POSTED_MS);
+    if (Atomics.load(control, slot.syncChild) > 0 && !seen())
+      signalSyncChildren(round < 3 ? "SIGINT" : round < 6 ? "SIGTERM" : "SIGKILL");
     // A thread that is inside native code is terminated when it comes back: until then only its children can be told to hurry.
     await Promise.race([terminating, pause(100)]);
     await until(seen, round < 4 ? 25 : 200);
@@ -103,6 +109,7 @@ async function interrupt(seq: number): Promise<void> {
 let terminating: Promise<void> | undefined;
 async function terminate(seen: () => boolean): Promise<void> {
   // From here on the main thread enters no further critical section; the one it is in may end.
+  Atomics.store(control, slot.posted, 0);
   Atomics.store(control, slot.terminating, 1);
   await until(() => seen() || Atomics.load(control, slot.critical) === 0, CRITICAL_MS);
   if (!seen()) {
@@ -137,6 +144,7 @@ function terminateExecution(): Promise<void> {
     };
     session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.beforeTermination()", silent: true });
     session.post("Runtime.terminateExecution", end);
+    Atomics.store(control, slot.posted, 1);
   });
 }
 

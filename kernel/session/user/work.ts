@@ -28,6 +28,19 @@ export interface Work {
   readonly payload: Readonly<Record<string, unknown>>[];
 }
 
+/** How a piece of work came to its end. */
+export type Ended = { readonly value: readonly unknown[] } | { readonly error: unknown };
+
+/** Work that has not ended yet. */
+export interface Running {
+  readonly work: Work;
+  /** Settle it, once; the first to come wins. */
+  end(ended: Ended): void;
+}
+
+/** What an interrupt stops, by the work's id. */
+export const running = new Map<string, Running>();
+
 /** Thrown in a cell that was interrupted; Jupyter people know it as KeyboardInterrupt. */
 export class InterruptedError extends Error {
   override name = "KeyboardInterrupt";
