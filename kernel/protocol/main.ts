@@ -83,19 +83,19 @@ function untilToldToEnd(kernel: Kernel, log: (line: string) => void): void {
   leaveWithParent(() => void kernel.leave());
 }
 
-/** A kernel whose front end was killed has nobody left to talk to. */
+/**
+ * A kernel whose front end was killed has nobody left to talk to. The front end is the process that started us, and the one
+ * that Jupyter names, where a script of the provisioner stands between them.
+ */
 function leaveWithParent(leave: () => void): void {
   const parent = process.ppid;
-  // Where the parent was killed before we looked, Jupyter's word for its process id is the only trace of it.
   const told = Number(process.env.JPY_PARENT_PID ?? 0);
-  const orphaned = parent === 1 && told > 1;
-  if (parent <= 1 && !orphaned) return;
-  const gone = () => {
-    if (orphaned) return !exists(told);
-    return process.platform === "win32" ? !exists(parent) : process.ppid !== parent;
-  };
+  // A process id that was never seen here is one of another container, unless the parent was killed before we looked.
+  const named = told > 1 && told !== parent && (parent === 1 || exists(told));
+  if (parent <= 1 && !named) return;
+  const orphaned = () => (process.platform === "win32" ? !exists(parent) : process.ppid !== parent);
   const watch = setInterval(() => {
-    if (!gone()) return;
+    if (!(parent > 1 && orphaned()) && !(named && !exists(told))) return;
     clearInterval(watch);
     leave();
   }, 1_000);

@@ -53,6 +53,8 @@ export class KernelSockets {
     readonly listener: SocketListener,
   ) {
     this.#sockets.iopub.verbosity = "allSubs";
+    const ipv6 = connection.transport === "tcp" && connection.ip.includes(":");
+    for (const socket of Object.values(this.#sockets)) socket.ipv6 = ipv6;
     const outbox = (name: SocketName) =>
       new Outbox(this.#sockets[name], (error) => listener.onBadMessage(name, `it could not be sent: ${error.message}`));
     this.#outboxes = {

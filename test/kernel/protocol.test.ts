@@ -419,6 +419,26 @@ describe("the kernel's life", { timeout: 60_000 }, () => {
     assert.equal(alive(), false);
   });
 
+  test("it ends with the process that Jupyter names, though another one started it; a process id nobody knows is none", async () => {
+    const named = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+    const start = async (pid: number | undefined) => {
+      const file = join(mkdtempSync(join(tmpdir(), "named-")), "connection.json");
+      writeConnection(file, await newConnection());
+      const env = { ...process.env, JPY_PARENT_PID: String(pid), POLICYSCOPE_HISTORY: "off" };
+      const child = spawn(process.execPath, ["dist/kernel/main.js", file], { stdio: "ignore", env });
+      const connected = await KernelClient.connect(file);
+      await connected.ready(timeout);
+      return { child, connected };
+    };
+    const [ours, unknown] = await Promise.all([start(named.pid), start(4_194_303)]);
+    const ended = once(ours.child, "exit");
+    named.kill();
+    assert.deepEqual(await ended, [0, null]);
+    await unknown.connected.ping();
+    await unknown.connected.shutdown();
+    ours.connected.close();
+  });
+
   test("ipc sockets serve as tcp ones do", {
     skip: process.platform === "win32" && "no ipc sockets on Windows",
   }, async () => {
