@@ -70,14 +70,11 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     );
   }
 
-  /** Begins to answer, once somebody hears what is broadcast. Messages that arrived before lie in the sockets. */
+  /** Begins to answer. Messages that arrived before lie in the sockets. */
   start(sockets: KernelSockets, session: Session<Header>): void {
     this.#sockets = sockets;
     this.#session = session;
-    void sockets.audience().then(() => {
-      this.#publisher.status("starting", undefined);
-      sockets.listen();
-    });
+    this.#publisher.status("starting", undefined);
   }
 
   // ---- what clients say -------------------------------------------------------------------------------------------

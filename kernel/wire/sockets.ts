@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { Router, type Socket, XPublisher } from "zeromq";
-import { BadMessage, type Codec } from "./codec.js";
+import { BadMessage, type Codec, type Frame } from "./codec.js";
 import { address, portNames } from "./connection.js";
 import type { Connection, Header, Json, Message } from "./messages.js";
 import { Outbox } from "./outbox.js";
@@ -42,10 +42,11 @@ export class KernelSockets {
   };
   readonly #outboxes: { readonly [Name in SocketName]: Outbox };
   #closed = false;
-  #hear = () => {};
-  readonly #heard = new Promise<void>((resolve) => {
-    this.#hear = resolve;
-  });
+  /**
+   * What is said on iopub before anybody hears it: a client's request may arrive before its subscription. Undefined once
+   * somebody does hear, or has not for a while.
+   */
+  #unheard: (() => readonly Frame[])[] | undefined = [];
 
   private constructor(
     readonly connection: Connection,
@@ -88,27 +89,11 @@ export class KernelSockets {
       bind(heartbeat, "hb_port"),
       bind(iopub, "iopub_port"),
     ]);
+    for (const channel of ["shell", "control", "stdin"] as const) void sockets.#listen(channel);
     void sockets.#echo();
     void sockets.#welcome();
+    setTimeout(() => sockets.#speak(), audiencePatience).unref();
     return sockets;
-  }
-
-  /**
-   * Resolves once somebody hears what is published, or will not soon. A client's request may arrive before its
-   * subscription: what was published for it would be lost.
-   */
-  async audience(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, audiencePatience);
-    });
-    await Promise.race([this.#heard, patience]);
-    clearTimeout(timer);
-  }
-
-  /** Begins to hand what arrives to the listener. */
-  listen(): void {
-    for (const channel of ["shell", "control", "stdin"] as const) void this.#listen(channel);
   }
 
   /** Answers one client: `identities` are those its request came with. */
@@ -124,6 +109,7 @@ export class KernelSockets {
   /** Stops listening. What was sent before still goes out, for at most a second. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#speak();
     await Promise.all(Object.values(this.#outboxes).map((outbox) => outbox.drained()));
     for (const socket of Object.values(this.#sockets)) socket.close();
     if (this.connection.transport === "ipc")
@@ -134,7 +120,9 @@ export class KernelSockets {
     const header = this.codec.header(outgoing.type);
     if (this.#closed) return header;
     const { content, parent, metadata = {}, buffers = [] } = outgoing;
-    this.#outboxes[name].put(() => this.codec.encode({ identities, header, parent, metadata, content, buffers }));
+    const message = () => this.codec.encode({ identities, header, parent, metadata, content, buffers });
+    if (name === "iopub" && this.#unheard) this.#unheard.push(message);
+    else this.#outboxes[name].put(message);
     return header;
   }
 
@@ -155,6 +143,11 @@ export class KernelSockets {
     }
   }
 
+  #speak(unheard = this.#unheard): void {
+    this.#unheard = undefined;
+    for (const message of unheard ?? []) this.#outboxes.iopub.put(message);
+  }
+
   async #echo(): Promise<void> {
     for (;;) {
       const frames = await receive(this.#sockets.heartbeat);
@@ -170,8 +163,10 @@ export class KernelSockets {
       const [event] = frames;
       if (event?.[0] !== 1) continue;
       const subscription = event.subarray(1).toString();
-      this.#hear();
+      const unheard = this.#unheard;
+      this.#unheard = undefined;
       this.publish(subscription, { type: "iopub_welcome", content: { subscription }, parent: undefined });
+      this.#speak(unheard);
     }
   }
 }
