@@ -8,7 +8,7 @@ import type { History } from "./history.js";
 import { kernelInfo, usage } from "./identity.js";
 import { completeReply, inspectReply } from "./languageAnswers.js";
 import type { LanguageHost } from "./languageHost.js";
-import { Publisher } from "./publisher.js";
+import { Publisher, paceOf } from "./publisher.js";
 import { Questions } from "./questions.js";
 import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js";
 import { Subshells } from "./subshells.js";
@@ -64,7 +64,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
-    this.#publisher = new Publisher((topic, outgoing) => this.#sockets?.publish(topic, outgoing));
+    this.#publisher = new Publisher((topic, outgoing) => this.#sockets?.publish(topic, outgoing), paceOf(process.env));
     this.#questions = new Questions((identities, outgoing) =>
       this.#required("sockets").send("stdin", identities, outgoing),
     );
@@ -193,7 +193,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       ?.dispose()
       .catch((error: Error) => this.#parts.log(`the session did not end: ${error.message}`));
     await Promise.race([Promise.all([gone, this.#subshells.end()]), patience]);
-    this.#publisher.flush();
+    this.#publisher.drain();
     this.#parts.history.flush();
     this.#parts.exit();
   }

@@ -38,6 +38,8 @@ describe("a person in JupyterLab", { timeout: 300_000 }, () => {
     test(name, async (context) => (notebook ? body(notebook) : context.skip(missing)));
 
   it("stops at a breakpoint, looks at variables, steps and goes on", async ({ page, cell, start, idle }) => {
+    // JupyterLab takes a debugger that starts while it still asks for its state for one that has not started.
+    await page.waitForTimeout(2_000);
     await page.click(".jp-DebuggerBugButton:not([aria-disabled=true])");
     await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=true]");
     await page.waitForTimeout(2_000);

@@ -68,9 +68,13 @@ export interface SavedNotebook {
 export async function startLab({
   program = "jupyter-lab",
   saveState = true,
+  settings = {},
 }: {
   program?: "jupyter-lab" | "jupyter-notebook";
+  /** Whether saved notebooks carry their widgets. */
   saveState?: boolean;
+  /** More of the front end's settings, by plugin. */
+  settings?: Readonly<Record<string, object>>;
 } = {}): Promise<Lab | string> {
   if (noBrowser) return noBrowser;
   let jupyter: Awaited<ReturnType<typeof ensureJupyter>>;
@@ -96,6 +100,7 @@ export async function startLab({
   setting("@jupyterlab/apputils-extension/notification", { fetchNews: "false", checkForUpdates: false });
   setting("@jupyterlab/notebook-extension/tracker", { windowingMode: "none", autoStartDefaultKernel: false });
   setting("@jupyter-widgets/jupyterlab-manager/plugin", { saveState });
+  for (const [plugin, value] of Object.entries(settings)) setting(plugin, value);
   const runtime = at("runtime");
   const token = randomBytes(16).toString("hex");
   const child = spawn(
