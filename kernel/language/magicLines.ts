@@ -12,8 +12,10 @@ export function blankMagics(source: string): string {
   let mayBegin = true;
   return source
     .split("\n")
-    .map((line) => {
-      const magic = mayBegin && LINE_MAGIC.test(line);
+    .map((line, index, lines) => {
+      // `condition\n  ? yes\n  : no` begins a line as a question does.
+      const choice = /\?/.test(line) && /^\s*:/.test(lines[index + 1] ?? "");
+      const magic = mayBegin && !choice && LINE_MAGIC.test(line);
       if (!magic && line.trim() !== "") mayBegin = /[;})\]\w"'`$]\s*$/.test(line);
       return magic ? blankHead(line, 0) : line;
     })

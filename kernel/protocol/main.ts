@@ -20,6 +20,7 @@ export async function runKernel(connectionFile: string): Promise<void> {
     events: {
       publish: (message) => started().publish(message),
       input: (request) => started().input(request),
+      help: (expression, detailLevel) => started().help(expression, detailLevel),
       exit: (exit) => kernel?.exit(exit),
       diagnosticsMode: (mode) => started().diagnosticsMode(mode),
     },

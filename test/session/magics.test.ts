@@ -83,6 +83,45 @@ describe("magics", () => {
     assert.equal((await run("const seven = 7\n  % 4; seven")).text, "3");
     assert.match((await run("%nothing")).traceback, /%nothing is no magic here/);
   });
+  it("leave choices, remainders and negations alone", async () => {
+    assert.equal((await run("const chosen = true\n  ? 'y'\n  : 'n'\nchosen")).text, "'y'");
+    assert.equal((await run("const picked = chosen\n  ? seven\n  : off\npicked")).text, "3");
+    assert.equal((await run("const time = 2; const nine = 9\nnine\n%time")).text, "1");
+    assert.match((await run("nine\n%who")).stdout, /nine/);
+    assert.equal((await run("!/x/.test('x')")).text, "false");
+    assert.equal((await run("const many = [1]\n!many.some((one) =>\n  one > 1)")).text, "true");
+  });
+  it("that are mistaken name the nearest, and each explains itself", async () => {
+    const nearest = {
+      "%tme 1": "%time",
+      "%%bsh\nls": "%%bash",
+      "%whoo": "%who",
+      "%bash": "%%bash",
+      "%pip install x": "%npm add",
+    };
+    for (const [written, meant] of Object.entries(nearest))
+      assert.ok((await run(written)).traceback.includes(`did you mean ${meant}?`), written);
+    for (const asked of ["%timeit?", "?%timeit", "%%timeit?"]) {
+      const { outcome } = await run(asked);
+      assert.match(JSON.stringify(outcome.status === "ok" && outcome.payload), /LOOPS.*how long|many times/, asked);
+    }
+  });
+  it("!command takes a variable's value in braces, and goes on behind a backslash", async () => {
+    await run("const word = 'hello', box = { size: 3 }");
+    assert.equal(
+      (await run("!echo {word} {box.size} {nobody} a{b,c} \\\n  end | cat")).stdout,
+      "hello 3 {nobody} a{b,c} end\n",
+    );
+  });
+  it("%cd - goes back; %%writefile -a appends; lines may end as on Windows", async () => {
+    const before = (await run("%pwd")).text;
+    await run("%cd ..\n%cd -");
+    assert.equal((await run("%pwd")).text, before);
+    await run("%%writefile lines.txt\none\n");
+    await run("%%writefile -a lines.txt\ntwo");
+    assert.equal(readFileSync(join(folder, "lines.txt"), "utf8"), "one\ntwo");
+    assert.equal((await run("%%bash\r\necho one\r\necho two\r\n")).stdout, "one\ntwo\n");
+  });
   it("%npm add installs next to the notebook and needs no restart", async () => {
     writeFileSync(join(folder, "package.json"), '{"name":"nb","version":"1.0.0"}');
     const local = join(folder, "local-pkg");

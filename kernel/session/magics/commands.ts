@@ -1,17 +1,18 @@
-/** What each magic does. `%lsmagic` prints this table. */
+/** What each magic does. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { displayables } from "../rich/display.js";
-import { declaredNames, forgetAll } from "../user/bindings.js";
+import { declaredNames, forgetAll, keyOf } from "../user/bindings.js";
 import { guardBuiltins } from "../user/guards.js";
 import { send, writeStream } from "../user/output.js";
-import { describeValue } from "../user/runtimeValues.js";
+import { describeValue, valueAt } from "../user/runtimeValues.js";
 import type { Work } from "../user/work.js";
+import { type CellMagicName, type LineMagicName, magicsTable } from "./catalogue.js";
 
 type Result = readonly unknown[] | undefined;
 
@@ -21,17 +22,8 @@ export interface MagicContext {
   readonly work: Work;
 }
 
-interface LineMagic {
-  readonly usage: string;
-  readonly help: string;
-  run(rest: string, context: MagicContext): Promise<Result> | Result;
-}
-
-interface CellMagic {
-  readonly usage: string;
-  readonly help: string;
-  run(line: string, body: string, context: MagicContext): Promise<Result> | Result;
-}
+type LineMagic = (rest: string, context: MagicContext) => Promise<Result> | Result;
+type CellMagic = (line: string, body: string, context: MagicContext) => Promise<Result> | Result;
 
 /** A magic was used wrongly. */
 export class UsageError extends Error {
@@ -39,87 +31,37 @@ export class UsageError extends Error {
 }
 
 /** Magics of one line. */
-export const lineMagics: Readonly<Record<string, LineMagic>> = {
-  lsmagic: { usage: "%lsmagic", help: "list the magics, each with what it does", run: listMagics },
-  time: { usage: "%time CODE", help: "run CODE once and print how long it took", run: timeOnce },
-  timeit: {
-    usage: "%timeit [-n LOOPS] [-r RUNS] CODE",
-    help: "run CODE many times and print the mean time of one",
-    run: timeMany,
-  },
-  who: {
-    usage: "%who",
-    help: "the notebook's variables",
-    run: () => print(`${[...declaredNames()].join("   ") || "No variables are defined."}\n`),
-  },
-  whos: { usage: "%whos", help: "the notebook's variables with their types and values", run: listVariables },
-  reset: { usage: "%reset [NAME ...]", help: "forget all variables, or those named", run: reset },
-  env: { usage: "%env [NAME[=VALUE]]", help: "show all environment variables, show one, or set one", run: environment },
-  cd: {
-    usage: "%cd [FOLDER]",
-    help: "change the working directory (without FOLDER: to the home folder)",
-    run: changeDirectory,
-  },
-  pwd: { usage: "%pwd", help: "the working directory", run: () => [process.cwd()] },
-  load: { usage: "%load FILE|URL", help: "put the text of FILE into the cell", run: load },
-  run: {
-    usage: "%run FILE",
-    help: "run a TypeScript or JavaScript file as if its text stood here",
-    run: (file, { run }) => run(readText(file)),
-  },
-  npm: {
-    usage: "%npm add PACKAGE ...",
-    help: "install packages next to the notebook; they can be imported at once",
-    run: npm,
-  },
-  types: {
-    usage: "%types off|warn|strict",
-    help: "type errors in cells: not looked for, shown as warnings, or refused",
-    run: types,
-  },
+export const lineMagics: Readonly<Record<LineMagicName, LineMagic>> = {
+  lsmagic: () => print(magicsTable()),
+  time: timeOnce,
+  timeit: timeMany,
+  who: () => print(`${[...declaredNames()].join("   ") || "No variables are defined."}\n`),
+  whos: listVariables,
+  reset,
+  env: environment,
+  cd: changeDirectory,
+  pwd: () => [process.cwd()],
+  load,
+  run: (file, { run }) => run(readText(file)),
+  npm,
+  types,
 };
 
 /** Magics of a whole cell. */
-export const cellMagics: Readonly<Record<string, CellMagic>> = {
-  bash: { usage: "%%bash", help: "run the cell with bash", run: (_line, body) => script("bash", body) },
-  sh: { usage: "%%sh", help: "run the cell with sh", run: (_line, body) => script("sh", body) },
-  time: {
-    usage: "%%time",
-    help: "run the cell and print how long it took",
-    run: (line, body, context) => timeOnce(`${line}\n${body}`.trimStart(), context),
-  },
-  timeit: {
-    usage: "%%timeit",
-    help: "run the cell many times and print the mean time of one",
-    run: (line, body, context) => timeMany(`${line} ${body}`, context),
-  },
-  html: { usage: "%%html", help: "show the cell as HTML", run: (_line, body) => [displayables.html(body)] },
-  markdown: {
-    usage: "%%markdown",
-    help: "show the cell as Markdown",
-    run: (_line, body) => [displayables.markdown(body)],
-  },
-  latex: { usage: "%%latex", help: "show the cell as LaTeX", run: (_line, body) => [displayables.latex(body)] },
-  svg: { usage: "%%svg", help: "show the cell as SVG", run: (_line, body) => [displayables.svg(body)] },
-  writefile: { usage: "%%writefile FILE", help: "write the cell to FILE", run: writeCell },
+export const cellMagics: Readonly<Record<CellMagicName, CellMagic>> = {
+  bash: (_line, body) => script("bash", body),
+  sh: (_line, body) => script("sh", body),
+  time: (line, body, context) => timeOnce(`${line}\n${body}`.trimStart(), context),
+  timeit: (line, body, context) => timeMany(`${line} ${body}`, context),
+  html: (_line, body) => [displayables.html(body)],
+  markdown: (_line, body) => [displayables.markdown(body)],
+  latex: (_line, body) => [displayables.latex(body)],
+  svg: (_line, body) => [displayables.svg(body)],
+  writefile: writeCell,
 };
 
 function print(text: string): undefined {
   writeStream("stdout", text);
-}
-
-function listMagics(): undefined {
-  const rows = [...Object.values(lineMagics), ...Object.values(cellMagics)].map(
-    ({ usage, help }) => [usage, help] as const,
-  );
-  const others = [
-    ["!COMMAND", "run COMMAND in a shell"],
-    ["?NAME  NAME?", "what is known of NAME"],
-    ["??NAME  NAME??", "the source of NAME"],
-  ] as const;
-  const all = [...rows, ...others];
-  const width = Math.max(...all.map(([usage]) => usage.length));
-  return print(`${all.map(([usage, help]) => `${usage.padEnd(width)}  ${help}`).join("\n")}\n`);
 }
 
 async function timeOnce(code: string, { run }: MagicContext): Promise<Result> {
@@ -163,15 +105,16 @@ async function timeMany(rest: string, { run }: MagicContext): Promise<Result> {
 
 function duration(seconds: number): string {
   if (seconds >= 60) return `${Math.floor(seconds / 60)}min ${(seconds % 60).toFixed(0)}s`;
-  if (seconds >= 1) return `${seconds.toPrecision(3)} s`;
-  if (seconds >= 1e-3) return `${(seconds * 1e3).toPrecision(3)} ms`;
-  if (seconds >= 1e-6) return `${(seconds * 1e6).toPrecision(3)} µs`;
-  return `${(seconds * 1e9).toPrecision(3)} ns`;
+  const short = (value: number): number => Number(value.toPrecision(3));
+  if (seconds >= 1) return `${short(seconds)} s`;
+  if (seconds >= 1e-3) return `${short(seconds * 1e3)} ms`;
+  if (seconds >= 1e-6) return `${short(seconds * 1e6)} µs`;
+  return `${short(seconds * 1e9)} ns`;
 }
 
 function listVariables(): undefined {
   const rows = [...declaredNames()].map((name) => {
-    const value: unknown = Object.getOwnPropertyDescriptor(globalThis, name)?.value;
+    const value: unknown = Object.getOwnPropertyDescriptor(globalThis, keyOf(name))?.value;
     const text = describeValue(value, 1, false).replaceAll(/\s+/g, " ");
     return [name, value === null ? "null" : typeof value, text.length > 60 ? `${text.slice(0, 60)}...` : text] as const;
   });
@@ -204,11 +147,17 @@ function environment(rest: string): Result {
   return [process.env[rest]];
 }
 
+let folderBefore: string | undefined;
+
 function changeDirectory(rest: string): undefined {
-  const target =
-    rest === "" ? homedir() : resolve(rest.replace(/^~(?=$|[\\/])/, homedir()).replace(/^(["'])(.*)\1$/, "$2"));
-  if (!existsSync(target)) throw new UsageError(`%cd: there is no folder ${target}`);
+  if (rest === "-" && folderBefore === undefined) throw new UsageError("%cd -: there was no other folder before");
+  const named = rest === "-" ? (folderBefore ?? "") : rest.replace(/^(["'])(.*)\1$/, "$2");
+  const target = named === "" ? homedir() : resolve(named.replace(/^~(?=$|[\\/])/, homedir()));
+  if (!statSync(target, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`%cd: there is no folder ${target}`);
+  const from = process.cwd();
   process.chdir(target);
+  folderBefore = from;
   return print(`${target}\n`);
 }
 
@@ -229,11 +178,14 @@ async function load(rest: string, { work }: MagicContext): Promise<undefined> {
 }
 
 function writeCell(line: string, body: string): undefined {
-  if (line === "") throw new UsageError("%%writefile needs the name of the file to write");
-  const path = resolve(line);
+  const [, append, name = ""] = /^(-a\s+|--append\s+)?(.*)$/.exec(line) ?? [];
+  const file = name.replace(/^(["'])(.*)\1$/, "$2");
+  if (file === "") throw new UsageError("%%writefile needs the name of the file to write");
+  const path = resolve(file.replace(/^~(?=$|[\\/])/, homedir()));
   const existed = existsSync(path);
-  writeFileSync(path, body);
-  return print(`${existed ? "Overwriting" : "Writing"} ${line}\n`);
+  if (append) appendFileSync(path, body);
+  else writeFileSync(path, body);
+  return print(`${append ? "Appending to" : existed ? "Overwriting" : "Writing"} ${file}\n`);
 }
 
 function types(rest: string): undefined {
@@ -268,14 +220,28 @@ async function npm(rest: string): Promise<undefined> {
     cwd: folder,
     shell: process.platform === "win32",
   });
+  let complaints = "";
+  child.stderr?.on("data", (text: string) => {
+    complaints = (complaints + text).slice(-10_000);
+  });
   const code = await finished(child);
-  if (code !== 0) throw new UsageError(`npm ended with code ${code}: see its output above`);
+  if (code === 0) return;
+  const reason =
+    /^npm (?:error|ERR!) (?:\d+ |notarget )?(.*(?:not found|could not be found|No matching version).*)$/im.exec(
+      complaints,
+    )?.[1];
+  throw new UsageError(`npm ended with code ${code}${reason ? `: ${reason.trim()}` : ": see its output above"}`);
 }
 
-/** Run a command line in a shell, its output going to the cell. */
+/** Run a command line in a shell, its output going to the cell. `{name}` is the value of a variable; what else has braces is the shell's. */
 export async function shell(command: string): Promise<void> {
   guardBuiltins();
-  await finished(spawn(command, { shell: true, stdio: ["ignore", "pipe", "pipe"] }));
+  const filled = command.replace(/(?<!\$)\{([\p{ID_Start}$_][\p{ID_Continue}$.]*)\}/gu, (text, path: string) => {
+    if (!declaredNames().has(path.replace(/\..*$/, ""))) return text;
+    const found = valueAt(path);
+    return found ? String(found.value) : text;
+  });
+  await finished(spawn(filled, { shell: true, stdio: ["ignore", "pipe", "pipe"] }));
 }
 
 async function script(program: string, text: string): Promise<undefined> {

@@ -20,7 +20,7 @@ export async function help(expression: string, detailLevel: 0 | 1): Promise<Mime
   if (!told) return value ?? { "text/plain": `${expression} is not defined` };
   const text = String(told["text/plain"] ?? "");
   const source = String(value?.["text/plain"] ?? "");
-  if (detailLevel === 0 || source === "" || text.includes(source)) return told;
+  if (detailLevel === 0 || source === "" || text.includes(source) || text.includes("\nDefined in ")) return told;
   return { "text/plain": `${text}\n\n${source}` };
 }
 

@@ -1,7 +1,7 @@
 /** Looking at values without running anything of the user's: no getter, no proxy trap, no call, no custom inspection. */
 import { inspect, types } from "node:util";
 import type { MimeBundle, RuntimeCompletion } from "../handle.js";
-import { declaredNames } from "./bindings.js";
+import { declaredNames, keyOf } from "./bindings.js";
 
 /** Globals that Node itself defines with getters; looking at them runs nothing of the user's. */
 const ownGetters = new Set([
@@ -23,12 +23,13 @@ export function complete(expression: string): RuntimeCompletion[] {
   if (!found) return [];
   const matches = new Map<string, RuntimeCompletion>();
   if (found.value === globalThis) {
-    for (const name of declaredNames()) matches.set(name, { name, type: kindOf(globalThis, name) });
+    for (const name of declaredNames()) matches.set(name, { name, type: kindOf(globalThis, keyOf(name)) });
   }
   for (const holder of holders(found.value)) {
     for (const name of Object.getOwnPropertyNames(holder)) {
       if (matches.size >= MAX_NAMES) break;
-      if (!matches.has(name) && !/^(?:__|\d)/.test(name)) matches.set(name, { name, type: kindOf(holder, name) });
+      if (!matches.has(name) && !/^(?:__|\d)|\u200c/.test(name))
+        matches.set(name, { name, type: kindOf(holder, name) });
     }
   }
   return [...matches.values()];
@@ -42,13 +43,13 @@ export function inspectExpression(expression: string, detailLevel: 0 | 1): MimeB
 }
 
 /** `a.b[0]["c"]` to its value. */
-function valueAt(expression: string): { value: unknown } | undefined {
+export function valueAt(expression: string): { value: unknown } | undefined {
   const steps = stepsOf(expression);
   if (!steps) return undefined;
   let value: unknown = globalThis;
   for (const [index, step] of steps.entries()) {
     if (index === 0 && step === "globalThis") continue;
-    const next = property(value, step, index === 0);
+    const next = property(value, index === 0 ? keyOf(step) : step, index === 0);
     if (!next) return undefined;
     value = next.value;
   }
@@ -164,8 +165,21 @@ function describeFunction(value: object, whole: boolean): string {
   if (types.isProxy(value)) return "Proxy";
   const source = Function.prototype.toString.call(value).replaceAll("\u200c", "");
   if (whole) return source;
-  const head = /^[^{=]*(?:=>)?/.exec(source)?.[0].trim() ?? "";
+  const head = headOf(source);
   return head.length > 200 || head === "" ? `${source.slice(0, 200)}...` : head;
+}
+
+/** A function's text up to its body. */
+function headOf(source: string): string {
+  let depth = 0;
+  for (let index = 0; index < source.length; index++) {
+    const char = source[index];
+    if (depth === 0 && (char === "{" || source.startsWith("=>", index)))
+      return source.slice(0, char === "{" ? index : index + 2).trim();
+    if (char === "(" || char === "[" || char === "{") depth++;
+    else if (char === ")" || char === "]" || char === "}") depth--;
+  }
+  return source;
 }
 
 /** The constructor's name, if that can be seen without running anything. */
