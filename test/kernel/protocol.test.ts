@@ -305,6 +305,17 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.equal(client.process?.pid, pid);
     assert.ok(Number(after.reply.content.execution_count) > Number(reply.content.execution_count));
   });
+
+  test("?name in a cell opens the pager with what the language service knows, once it has started", async () => {
+    await kernel.client.execute("/** Doubles. */ function doubling(x: number, by = 2): number { return x * by }");
+    let page = "";
+    for (let tries = 0; tries < 60 && !page.includes("Doubles."); tries++) {
+      if (tries > 0) await sleep(250);
+      const { reply } = await kernel.client.execute("doubling?");
+      page = JSON.stringify(reply.content.payload);
+    }
+    assert.match(page, /"source":"page".*function doubling\(x: number, by\?: number\): number.*Doubles\./);
+  });
 });
 
 describe("the kernel's life", { timeout: 60_000 }, () => {
