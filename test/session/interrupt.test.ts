@@ -143,6 +143,15 @@ describe("interrupt", () => {
     assert.ok(ran.outcome.status === "error" && ran.outcome.evalue === "stopped cleanly", ran.traceback);
   });
 
+  it("is a KeyboardInterrupt also where Node says AbortError, and many inputs leave no listener on the signal", async () => {
+    const code =
+      "import { setTimeout as pause } from 'node:timers/promises'; await pause(20_000, 0, { signal: (globalThis as any)[Symbol.for('Jupyter.abortSignal')] })";
+    const { outcome } = await interrupted(code);
+    assert.equal(outcome.status === "error" && outcome.ename, "KeyboardInterrupt");
+    const asked = await run("for (let i = 0; i < 12; i++) await input('x'); 'done'");
+    assert.deepEqual([asked.text, asked.stderr], ["'done'", ""]);
+  });
+
   it("waits for a critical section", async () => {
     const ran = await interrupted(
       "const whole = (globalThis as any)[Symbol.for('Jupyter.criticalSection')];\nlet halves = 0;\nfor (;;) whole(() => { halves++; const end = Date.now() + 30; while (Date.now() < end); halves++ })",

@@ -33,9 +33,6 @@ export function contextCarrier(): Carrier {
     : hookCarrier();
 }
 
-/** Servers whose connections we know the work of. */
-const MAX_SERVERS = 1000;
-
 function frameCarrier(): Carrier {
   const storage = new AsyncLocalStorage<Work>();
   return {
@@ -48,16 +45,10 @@ function frameCarrier(): Carrier {
 
 function hookCarrier(): Carrier {
   let entered: (Work | undefined)[] = [];
-  // A connection comes from outside all work: it belongs to the work that listens for it.
-  const servers = new Map<number, Work>();
   const get = (): Work | undefined => (entered.length > 0 ? entered.at(-1) : Stamp.of(executionAsyncResource()));
   createHook({
-    init(id, type, trigger, resource) {
-      const work = get() ?? servers.get(trigger);
-      Stamp.put(resource, work);
-      if (!work || !type.endsWith("SERVERWRAP")) return;
-      servers.set(id, work);
-      if (servers.size > MAX_SERVERS) for (const oldest of servers.keys()) return void servers.delete(oldest);
+    init(_id, _type, _trigger, resource) {
+      Stamp.put(resource, get());
     },
   }).enable();
   const native = asyncWrap();

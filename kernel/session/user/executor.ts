@@ -34,7 +34,9 @@ export function execute(request: Execute): void {
   };
   const fail = (error: unknown): void => {
     if (phase === "done") return;
-    const described = describeError(error);
+    // What listened to the signal has stopped because of the interrupt, whatever it calls that.
+    const { aborted, reason } = work.abort.signal;
+    const described = describeError(aborted && isAbortError(error) ? reason : error);
     if (!request.silent) publish("error", described, { work });
     done({ status: "error", ...described, died: false });
   };
@@ -199,6 +201,10 @@ export function interruptCells(seq: number, terminated: Work | undefined): void 
   };
   if (patient.length > 0) plainTimeout(wait, 1);
   else plainTimeout(wait, 0);
+}
+
+function isAbortError(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }
 
 /** A cell that ended long ago had left something behind that looped: it would only loop again. */

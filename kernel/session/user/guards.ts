@@ -144,6 +144,7 @@ export function guardBuiltins(): void {
     guardTimerPromises();
     guardChildren();
     guardWorkers();
+    guardConnections();
     guardDescriptors();
     syncBuiltinESMExports();
   });
@@ -182,6 +183,21 @@ function guardTimerPromises(): void {
     Object.defineProperty(globalThis[name], promisifyCustom, { value: timers[name], configurable: true });
   }
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) plain[name] = globalThis[name];
+}
+
+/** A connection is made outside all work, then handed to its server: there it joins the server's work. */
+function guardConnections(): void {
+  const { prototype } = (require("node:net") as { Server: { prototype: { emit: Callback } } }).Server;
+  const { emit } = prototype;
+  prototype.emit = function (this: unknown, ...args: unknown[]): unknown {
+    const [event, socket] = args;
+    if (event === "connection") (socket as Connection | undefined)?._handle?.asyncReset?.({});
+    return emit.apply(this, args);
+  };
+}
+
+interface Connection {
+  readonly _handle?: { asyncReset?(resource: object): void } | null;
 }
 
 interface Child {

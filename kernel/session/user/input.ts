@@ -45,8 +45,13 @@ export function inputAsync(text: string, password: boolean): Promise<string> {
   const signal = currentWork()?.abort.signal;
   return new Promise((resolve, reject) => {
     const id = ask(text, password, false);
-    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    const onAbort = (): void => {
+      pending.delete(id);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
     pending.set(id, (answer) => {
+      signal?.removeEventListener("abort", onAbort);
       try {
         resolve(answerOf(answer));
       } catch (error) {
