@@ -20,8 +20,11 @@ export interface Completion {
   readonly items: readonly CompletionItem[];
   /** "types": the checker answered; "runtime": only living values were looked at (the checker is warming up or was too slow). */
   readonly source: "types" | "runtime";
-  /** The checker says that no name belongs here: a comment, a string, the name of a new declaration. */
-  readonly nothingHere?: boolean;
+  /**
+   * Living names do not belong here: nothing does (a comment, a string, the name of a new declaration), or these are the keys
+   * of a type, or the members of what the cell itself declares, whose living namesake is something else.
+   */
+  readonly closed?: boolean;
 }
 
 /** Content of an `inspect_reply`: `data` is empty when nothing was found. */

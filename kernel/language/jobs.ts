@@ -5,7 +5,13 @@ export type Job =
   | { readonly kind: "warm" }
   | { readonly kind: "add"; readonly source: string; readonly cell: number }
   | { readonly kind: "reset"; readonly directory: string }
-  | { readonly kind: "complete"; readonly source: string; readonly offset: number }
+  | {
+      readonly kind: "complete";
+      readonly source: string;
+      readonly offset: number;
+      /** Where the chain begins whose member is being typed. */
+      readonly root: number | undefined;
+    }
   | { readonly kind: "inspect"; readonly source: string; readonly offset: number; readonly definition: boolean }
   | { readonly kind: "diagnostics"; readonly source: string };
 
@@ -17,6 +23,8 @@ export interface TypeInfo {
   readonly documentation: string;
   readonly tags: readonly { readonly name: string; readonly text: string }[];
   /** Source text of the declaration and where it stands, when asked for. */
+  /** It belongs to a function or block of the cell: a living value of that name is another's. */
+  readonly local?: boolean;
   readonly definition?: { readonly text: string; readonly where: string };
 }
 

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Completeness, Completion, Diagnostic, Inspection, Runtime, RuntimeName } from "./answers.js";
-import { chainAt, chainBefore } from "./chain.js";
+import { type Chain, chainAt, chainBefore, chainIndexed } from "./chain.js";
 import { isComplete } from "./isComplete.js";
 import type { AnswerMessage, Answers, Job, JobMessage, WorkerSetup } from "./jobs.js";
+import { lexical } from "./lexical.js";
+import { completeMagicArgument, magicUsage } from "./magicArguments.js";
+import { blankMagics } from "./magicLines.js";
 import { completeMagic } from "./magicNames.js";
 import { mergeCompletions } from "./merge.js";
 import { presentInspection } from "./present.js";
@@ -20,6 +23,8 @@ export interface LanguageServiceOptions {
 }
 
 const PATIENCE_MS = 1500;
+/** How long, once the types are known, living values may still come. */
+const SPARE_MS = 40;
 /** How much longer, when living names tell nothing. */
 const LONG_PATIENCE_MS = 8000;
 /** Cells remembered for a worker that starts late or starts again. */
@@ -77,15 +82,21 @@ export class LanguageService {
    * @param offset UTF-16 units.
    */
   async complete(code: string, offset: number): Promise<Completion> {
-    const magic = completeMagic(code, offset);
+    const magic = completeMagic(code, offset) ?? completeMagicArgument(code, offset, this.#directory);
     if (magic !== undefined) return magic;
-    const chain = chainBefore(code, offset);
-    const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "" };
+    const chain = chainTyped(code, offset);
+    const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "", quote: chain?.quote };
     this.#start();
     const living = chain === undefined ? Promise.resolve([]) : this.#living(chain.object);
     const known = living.then((names) => names.some(({ name }) => name.startsWith(at.typed)));
-    const [types, values] = await Promise.all([this.#typed({ kind: "complete", source: code, offset }, known), living]);
-    return mergeCompletions(types, types?.nothingHere === true ? [] : values, at);
+    const types = await this.#typed(
+      { kind: "complete", source: code, offset, root: chain?.object ? chain.root : undefined },
+      known,
+    );
+    const told = types !== undefined && types.items.length > 0;
+    // A session that is busy does not answer; the types alone are then answer enough.
+    const values = types?.closed === true ? [] : told ? await within(SPARE_MS, living) : await living;
+    return mergeCompletions(types, values ?? [], at);
   }
 
   /**
@@ -93,16 +104,19 @@ export class LanguageService {
    * @param detailLevel 1 (as `??` asks) adds the text of the definition.
    */
   async inspect(code: string, offset: number, detailLevel: 0 | 1): Promise<Inspection> {
+    const magic = magicUsage(code, offset);
+    if (magic !== undefined)
+      return presentInspection({ signature: magic.usage, documentation: magic.help, tags: [] }, undefined);
     this.#start();
-    const chain = chainAt(code, offset);
+    const { here, callee } = chainsAround(code, offset);
     const definition = detailLevel === 1;
-    const living = chain === undefined ? Promise.resolve(undefined) : this.#value(chain);
+    const living = here === undefined ? Promise.resolve(undefined) : this.#value(here);
     const known = living.then((value) => value !== undefined && !definition);
-    const [types, value] = await Promise.all([
-      this.#typed({ kind: "inspect", source: code, offset, definition }, known),
-      living,
-    ]);
-    return presentInspection(types, value);
+    const types = await this.#typed({ kind: "inspect", source: code, offset, definition }, known);
+    const value = types === undefined ? await living : await within(SPARE_MS, living);
+    if (types !== undefined || value !== undefined || callee === undefined)
+      return presentInspection(types, types?.local === true ? undefined : value);
+    return presentInspection(undefined, await this.#value(callee));
   }
 
   /** Whether the code can be run as it stands. Needs no checker. */
@@ -110,10 +124,23 @@ export class LanguageService {
     return isComplete(code);
   }
 
-  /** What the checker finds in a cell, given the cells added before. Waits while the checker warms up. */
+  /**
+   * What the checker finds in a cell, given the cells added before. Waits while the checker warms up. A name that it does not
+   * know may still be a living one (`globalThis.x = 1`); as long as a busy session cannot tell, it gets the benefit of the doubt.
+   */
   async diagnostics(code: string): Promise<readonly Diagnostic[]> {
     this.#start();
-    return (await this.#ask({ kind: "diagnostics", source: code })) ?? [];
+    const found = (await this.#ask({ kind: "diagnostics", source: code })) ?? [];
+    if (this.#options.runtime === undefined || !found.some(isUnknownName)) return found;
+    for (let tries = 0; tries < 10; tries++) {
+      const names = await this.#living("");
+      if (names.length > 0) {
+        const known = new Set(names.map(({ name }) => name));
+        return found.filter((each) => !isUnknownName(each) || !known.has(code.slice(each.start, each.end)));
+      }
+      await delay(1000, undefined, { ref: false });
+    }
+    return found.filter((each) => !isUnknownName(each));
   }
 
   async dispose(): Promise<void> {
@@ -204,6 +231,29 @@ export class LanguageService {
       return undefined;
     }
   }
+}
+
+/** The chain of names that is being typed; none in comments, in text, and in strings that are no index. */
+function chainTyped(source: string, offset: number): Chain | undefined {
+  const code = blankMagics(source, true);
+  const { inside, start } = lexical(code.slice(0, offset));
+  if (inside === "string") return chainIndexed(code, start, offset);
+  return inside === "code" ? chainBefore(code, offset) : undefined;
+}
+
+/** The chain at `offset`, and the one that is called where `offset` stands among arguments. */
+function chainsAround(source: string, offset: number): { here?: string | undefined; callee?: string | undefined } {
+  const code = blankMagics(source, true);
+  const { inside, open } = lexical(code.slice(0, offset));
+  if (inside === "comment" || inside === "regex" || inside === "template") return {};
+  const call = open.findLast(({ bracket }) => bracket === "(" || bracket === "{" || bracket === "${");
+  const callee = call?.bracket === "(" ? chainAt(code, code.slice(0, call.at).trimEnd().length) : undefined;
+  return { here: inside === "code" ? chainAt(code, offset) : undefined, callee };
+}
+
+/** "Cannot find name" and its variants. */
+function isUnknownName({ code }: Diagnostic): boolean {
+  return [2304, 2503, 2552, 2580, 2581, 2582, 2583, 2584, 2591, 2592, 2593, 2867, 2868, 18004].includes(code);
 }
 
 /** The promise's value, or undefined when it takes longer; the timer keeps no process alive. */

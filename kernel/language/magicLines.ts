@@ -1,12 +1,19 @@
 const LINE_MAGIC =
-  /^[ \t]*(?:%[a-z]|![a-z./~][^=()]*$|\?{1,2}[\p{ID_Start}$_][\p{ID_Continue}$.]*[ \t]*$|[\p{ID_Start}$_][\p{ID_Continue}$.]*\?{1,2}[ \t]*$)/iu;
+  /^[ \t]*(?:%[a-z]|![a-z./~][^=()]*$|![ \t]*[\w./~-]+[ \t]+(?!instanceof\b|in\b|as\b|satisfies\b|&&|\|\||[=!]=)["'\w./~$*|<>&-].*$|\?{1,2}[\p{ID_Start}$_][\p{ID_Continue}$.]*[ \t]*$|[\p{ID_Start}$_][\p{ID_Continue}$.]*\?{1,2}[ \t]*$)/iu;
+
+/** Whether a line at which a statement may begin is a magic, a command or a question rather than TypeScript. */
+export function isMagicLine(line: string): boolean {
+  return LINE_MAGIC.test(line);
+}
+
 const TIMED = /^[ \t]*%%?(?:time|timeit)\b(?:[ \t]+-\w+(?:[ \t]*\d+)?)*/;
 
 /**
  * Replaces what is no TypeScript (`%magic`, `%%cell magic`, `!command`, `?name`, `name?`) by spaces, so that all offsets stay.
- * Code behind `%time` and `%timeit` is kept. A line counts as a magic only where a statement may begin.
+ * With `names` only the marks of `?name` and `name?` are replaced: the name can then be completed and asked about. Code
+ * behind `%time` and `%timeit` is kept. A line counts as a magic only where a statement may begin.
  */
-export function blankMagics(source: string): string {
+export function blankMagics(source: string, names = false): string {
   if (/^\s*%%[a-z]/i.test(source)) return blankHead(source, /^\s*/.exec(source)?.[0].length ?? 0);
   if (!/^[ \t]*[%!?]|\?[ \t]*$/m.test(source)) return source;
   let mayBegin = true;
@@ -17,7 +24,10 @@ export function blankMagics(source: string): string {
       const choice = /\?/.test(line) && /^\s*:/.test(lines[index + 1] ?? "");
       const magic = mayBegin && !choice && LINE_MAGIC.test(line);
       if (!magic && line.trim() !== "") mayBegin = /[;})\]\w"'`$]\s*$/.test(line);
-      return magic ? blankHead(line, 0) : line;
+      if (!magic) return line;
+      return names && /^[ \t]*\?|\?[ \t]*$/.test(line) && !/^[ \t]*[%!]/.test(line)
+        ? line.replaceAll("?", " ")
+        : blankHead(line, 0);
     })
     .join("\n");
 }

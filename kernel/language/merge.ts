@@ -10,14 +10,16 @@ const EVERY_OBJECT = new Set(Object.getOwnPropertyNames(Object.prototype));
 export function mergeCompletions(
   typed: Completion | undefined,
   living: readonly RuntimeName[],
-  at: { start: number; end: number; typed: string },
+  at: { start: number; end: number; typed: string; quote: string | undefined },
 ): Completion {
   const known = new Set(typed?.items.map((item) => item.text));
   const lower = at.typed.toLowerCase();
   const items = living
     .filter(
       ({ name }) =>
-        name.toLowerCase().startsWith(lower) && !known.has(name) && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name),
+        name.toLowerCase().startsWith(lower) &&
+        !known.has(name) &&
+        (at.quote === undefined ? /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) : !/[\\\n"'`]/.test(name)),
     )
     .map(
       ({ name, type, signature }): CompletionItem => ({

@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
 import { ExportIndex, installedPackages, proposedPackages } from "./exportIndex.js";
+import { filesNamed } from "./fileNames.js";
 import { globalsFrom } from "./globals.js";
 import type { TypeInfo } from "./jobs.js";
+import { lexical } from "./lexical.js";
 import { blankMagics } from "./magicLines.js";
 
 /** Where the kernel itself is installed: types not found from the notebook's folder are looked for here. */
@@ -123,12 +124,13 @@ export class NotebookProgram {
     return true;
   }
 
-  complete(source: string, offset: number): Completion {
-    const code = blankMagics(source);
+  /** `root`: where the chain begins whose member is being typed. */
+  complete(source: string, offset: number, root?: number): Completion {
+    const code = blankMagics(source, true);
     const { fileName, shift } = this.#show(code);
     const start = wordStart(code, offset);
+    const ownName = root !== undefined && this.#declaredIn(fileName, root, shift) !== undefined;
     const empty: Completion = { start, end: offset, items: [], source: "types" };
-    const path = pathInString(code, offset, this.#directory);
     const found = this.#service.getCompletionsAtPosition(fileName, offset + shift, {
       includeCompletionsWithInsertText: true,
       includeCompletionsForModuleExports: false,
@@ -136,8 +138,17 @@ export class NotebookProgram {
       quotePreference: "double",
     });
     this.#noteLocalFiles();
+    const path = pathInString(code, offset, this.#directory, found === undefined);
     if (path !== undefined) return { ...empty, start: path.start, items: path.items };
-    if (found === undefined) return { ...empty, nothingHere: !/\.\s*$/.test(code.slice(0, start)) };
+    if (found === undefined) {
+      const member = /(?:^|[^\d]|[\p{ID_Start}$_]\d+)\.\s*$/u.test(code.slice(0, start));
+      return {
+        ...empty,
+        start,
+        items: member ? everyObject([], start, offset, code.slice(start, offset)) : [],
+        closed: !member,
+      };
+    }
     const span = found.optionalReplacementSpan;
     const from = span === undefined ? start : Math.min(span.start - shift, offset);
     const typed = code.slice(from, offset);
@@ -145,12 +156,15 @@ export class NotebookProgram {
       .filter(
         (entry) =>
           entry.name.toLowerCase().startsWith(prefixOf(entry, typed, shift, code, offset)) &&
-          !/^__(cell|kernel_globals)_/.test(entry.name),
+          !/^__(cell|kernel_globals)_/.test(entry.name) &&
+          !entry.insertText?.startsWith("["), // The dot before it would have to go.
       )
       .sort((a, b) => rank(a, typed) - rank(b, typed) || compare(a.sortText, b.sortText) || compare(a.name, b.name));
     const deadline = performance.now() + SIGNATURE_BUDGET_MS;
     const items = entries.map((entry): CompletionItem => {
-      const replaced = entry.replacementSpan;
+      // Where the object may be undefined, "?." would have to replace the dot, before the place that all items share.
+      const plain = entry.insertText?.startsWith("?.") === true;
+      const replaced = plain ? undefined : entry.replacementSpan;
       const details =
         performance.now() < deadline && entry.kind !== ts.ScriptElementKind.keyword
           ? this.#service.getCompletionEntryDetails(
@@ -168,16 +182,39 @@ export class NotebookProgram {
       return {
         start: replaced === undefined ? from : replaced.start - shift,
         end: replaced === undefined ? offset : replaced.start + replaced.length - shift,
-        text: entry.insertText ?? entry.name,
+        text: plain ? entry.name : (entry.insertText ?? entry.name),
         type: iconOf(entry.kind, signature),
         signature,
         ...(documentation ? { documentation } : {}),
       };
     });
+    if (found.isMemberCompletion && /\.\s*$/.test(code.slice(0, from)))
+      items.push(...everyObject(items, from, offset, typed));
     items.push(...packageNames(code, offset, items, this.#directory));
-    if (found.entries.some((entry) => entry.name === "globalThis"))
-      items.push(...this.#importable(code, from, offset, found.entries));
-    return { start: items[0]?.start ?? from, end: items[0]?.end ?? offset, items, source: "types" };
+    const global = found.entries.some((entry) => entry.name === "globalThis");
+    if (global) items.push(...this.#importable(code, from, offset, found.entries));
+    const closed = items.length > 0 && (root === undefined ? !global : ownName);
+    return { ...alignedItems(code, items, from, offset), source: "types", closed };
+  }
+
+  /** Where in the cell the name at `offset` is declared: "top" level or an "inner" one; undefined when it is elsewhere. */
+  #declaredIn(fileName: string, offset: number, shift: number): "top" | "inner" | undefined {
+    const program = this.#service.getProgram();
+    const file = program?.getSourceFile(fileName);
+    if (program === undefined || file === undefined) return undefined;
+    let node: ts.Node = file;
+    for (let inner: ts.Node | undefined = file; inner !== undefined; ) {
+      node = inner;
+      inner = node
+        .getChildren(file)
+        .find((child) => child.getStart(file) <= offset + shift && offset + shift < child.end);
+    }
+    if (!ts.isIdentifier(node)) return undefined;
+    const declaration = program.getTypeChecker().getSymbolAtLocation(node)?.declarations?.[0];
+    if (declaration === undefined || declaration.getSourceFile() !== file || declaration.end <= shift) return undefined;
+    return ts.findAncestor(declaration, (above) => ts.isFunctionLike(above.parent) || ts.isBlock(above))
+      ? "inner"
+      : "top";
   }
 
   /**
@@ -205,20 +242,42 @@ export class NotebookProgram {
 
   /** What stands at `offset`; with `definition` also the text that declares it. */
   inspect(source: string, offset: number, definition: boolean): TypeInfo | undefined {
-    const code = blankMagics(source);
+    const code = blankMagics(source, true);
     const { fileName, shift } = this.#show(code);
     for (const at of inspectionPoints(code, offset)) {
-      const info = this.#service.getQuickInfoAtPosition(fileName, at + shift);
-      if (info === undefined || ts.displayPartsToString(info.displayParts) === "any") continue;
-      const text = definition ? this.#definition(fileName, at + shift) : undefined;
-      return {
-        signature: this.#cleaned(ts.displayPartsToString(info.displayParts)),
-        documentation: ts.displayPartsToString(info.documentation),
-        tags: (info.tags ?? []).map((tag) => ({ name: tag.name, text: ts.displayPartsToString(tag.text) })),
-        ...(text === undefined ? {} : { definition: text }),
-      };
+      const info = this.#told(fileName, at + shift, definition);
+      if (info !== undefined)
+        return this.#declaredIn(fileName, at, shift) === "inner" ? { ...info, local: true } : info;
     }
-    return undefined;
+    if (lexical(code.slice(0, offset)).inside !== "code") return undefined;
+    // The name of a type is none of a value's: it is asked for again where a type may stand.
+    const word = nameAt(code, offset);
+    if (word === undefined) return undefined;
+    const asked = this.#show(`${code}\n;type $ = ${word};`);
+    return this.#told(asked.fileName, this.#scratch.text.length - 2, definition);
+  }
+
+  #told(fileName: string, position: number, definition: boolean): TypeInfo | undefined {
+    const info = this.#service.getQuickInfoAtPosition(fileName, position);
+    const signature = ts.displayPartsToString(info?.displayParts);
+    if (info === undefined || signature === "any" || signature.endsWith("= /*unresolved*/ any")) return undefined;
+    const text = definition ? this.#definition(fileName, position) : undefined;
+    return {
+      signature: this.#cleaned(signature),
+      documentation: ts.displayPartsToString(info.documentation) || this.#commentBeside(fileName, position),
+      tags: (info.tags ?? []).map((tag) => ({ name: tag.name, text: ts.displayPartsToString(tag.text) })),
+      ...(text === undefined ? {} : { definition: text }),
+    };
+  }
+
+  /** The checker passes over a JSDoc comment on the line on which the brace before it stands: `class A { /** B *\/ c }`. */
+  #commentBeside(fileName: string, position: number): string {
+    const definition = this.#service.getDefinitionAtPosition(fileName, position)?.[0];
+    const text = definition && this.#service.getProgram()?.getSourceFile(definition.fileName)?.text;
+    if (definition?.contextSpan === undefined || text === undefined) return "";
+    const before = text.slice(Math.max(0, definition.contextSpan.start - 2000), definition.contextSpan.start);
+    const [, comment = ""] = /[{;,}][ \t]*\/\*\*((?:(?!\*\/)[^\n])*)\*\/[ \t]*$/.exec(before) ?? [];
+    return comment.trim().replace(/\s+(?=@\w)/g, "\n\n");
   }
 
   /** Prepares the check of a cell against the cells before it; the check itself may be given up and run again. */
@@ -277,6 +336,12 @@ export class NotebookProgram {
     const file = this.#service.getProgram()?.getSourceFile(found.fileName);
     if (file === undefined) return undefined;
     const span = found.contextSpan ?? found.textSpan;
+    // An earlier cell's `let` is declared anew before this one: its own declaration is behind the type.
+    if (found.fileName === fileName && span.start + span.length <= this.#scratchHead.length) {
+      const name = file.text.slice(found.textSpan.start, found.textSpan.start + found.textSpan.length);
+      const end = file.text.indexOf(`).${name};`, span.start);
+      if (end !== -1 && end + 2 !== position) return this.#definition(fileName, end + 2);
+    }
     const cell = this.#cells.modules.find((module) => module.fileName === found.fileName);
     const base = cell === undefined ? (found.fileName === fileName ? this.#scratchHead : "") : cell.head;
     const line = file.text.slice(base.length, span.start).split("\n").length;
@@ -562,12 +627,12 @@ function declarationsNear(folder: string): string[] {
 }
 
 function wordStart(code: string, offset: number): number {
-  return offset - (/[\p{ID_Continue}$\u200c\u200d]*$/u.exec(code.slice(0, offset))?.[0].length ?? 0);
+  return offset - (/#?[\p{ID_Continue}$\u200c\u200d]*$/u.exec(code.slice(0, offset))?.[0].length ?? 0);
 }
 
 /** What has been typed of an entry, in lower case: some replace more than the word before the cursor. */
 function prefixOf(entry: ts.CompletionEntry, typed: string, shift: number, code: string, offset: number): string {
-  const span = entry.replacementSpan;
+  const span = entry.insertText?.startsWith("?.") ? undefined : entry.replacementSpan;
   if (span === undefined || entry.insertText !== undefined) return typed.toLowerCase();
   return code.slice(span.start - shift, offset).toLowerCase();
 }
@@ -576,9 +641,41 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Names that begin as typed come before those that do so only when case is ignored. */
+/** What is named exactly as typed comes before what begins so, and that before what does so only when case is ignored. */
 function rank(entry: ts.CompletionEntry, typed: string): number {
-  return entry.name.startsWith(typed) ? 0 : 1;
+  return entry.name === typed ? 0 : entry.name.startsWith(typed) ? 1 : 2;
+}
+
+/** The checker leaves out what every object has; whoever types its first letters means it. */
+function everyObject(known: readonly CompletionItem[], start: number, end: number, typed: string): CompletionItem[] {
+  if (typed === "") return [];
+  return Object.getOwnPropertyNames(Object.prototype)
+    .filter((name) => name.startsWith(typed) && !name.startsWith("_") && !known.some(({ text }) => text === name))
+    .map((text): CompletionItem => ({ start, end, text, type: "function", signature: "" }));
+}
+
+/** Items without repetition that all replace the same text, as a front end that reads one place for all of them needs it. */
+function alignedItems(
+  code: string,
+  items: readonly CompletionItem[],
+  from: number,
+  offset: number,
+): { start: number; end: number; items: CompletionItem[] } {
+  const start = Math.min(...items.map((item) => item.start), items[0]?.start ?? from);
+  const unique = new Map<string, CompletionItem>();
+  for (const item of items) {
+    const text = code.slice(start, item.start) + item.text;
+    if (!unique.has(text)) unique.set(text, { ...item, start, text });
+  }
+  return { start, end: items[0]?.end ?? offset, items: [...unique.values()] };
+}
+
+/** The name at `offset`. */
+function nameAt(code: string, offset: number): string | undefined {
+  const before = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, offset))?.[0] ?? "";
+  const word = before + (/^[\p{ID_Continue}$]*/u.exec(code.slice(offset))?.[0] ?? "");
+  const token = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, word).scan();
+  return token === ts.SyntaxKind.Identifier && !/\.\s*$/.test(code.slice(0, offset - before.length)) ? word : undefined;
 }
 
 function oneLine(text: string): string {
@@ -655,33 +752,17 @@ function pathInString(
   code: string,
   offset: number,
   directory: string,
+  bare: boolean,
 ): { start: number; items: CompletionItem[] } | undefined {
   const before = code.slice(0, offset);
-  const typed = /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(before)?.[1];
+  const typed =
+    /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(before)?.[1] ??
+    (bare ? /["'`]([\w.-]+)$/.exec(before)?.[1] : undefined);
   if (typed === undefined) return undefined;
   const imports = IMPORT_STRING.test(before);
   if (imports && !/^\.{0,2}\//.test(typed)) return undefined;
   const slash = typed.lastIndexOf("/") + 1;
-  const folder = resolve(directory, typed.slice(0, slash).replace(/^~/, homedir()));
-  const start = offset - (typed.length - slash);
-  try {
-    const items = readdirSync(folder, { withFileTypes: true })
-      .filter(
-        (entry) => entry.name.startsWith(typed.slice(slash)) && (slash < typed.length || !entry.name.startsWith(".")),
-      )
-      .filter((entry) => !imports || entry.isDirectory() || /\.(?:[mc]?[jt]s|json|node|wasm)$/.test(entry.name))
-      .slice(0, 200)
-      .map(
-        (entry): CompletionItem => ({
-          start,
-          end: offset,
-          text: entry.isDirectory() ? `${entry.name}/` : entry.name,
-          type: "path",
-          signature: "",
-        }),
-      );
-    return { start, items };
-  } catch {
-    return undefined;
-  }
+  const wanted = imports ? /\.(?:[mc]?[jt]s|json|node|wasm)$/ : /(?:)/;
+  const items = filesNamed(typed, offset, directory, wanted);
+  return items && (slash > 0 || items.length > 0) ? { start: offset - (typed.length - slash), items } : undefined;
 }

@@ -1,6 +1,10 @@
 import type { Diagnostic, Inspection } from "./answers.js";
 import type { TypeInfo } from "./jobs.js";
 
+/** A reader of more has long begun to mend the first. */
+const SHOWN_DIAGNOSTICS = 20;
+const FRAME_WIDTH = 160;
+
 /** A hover: signature, current value, documentation, tags, definition; whatever of them is known. */
 export function presentInspection(
   types: TypeInfo | undefined,
@@ -59,9 +63,11 @@ export function presentDiagnostics(
   colour: boolean,
 ): string {
   const paint = (code: number, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[39m` : text);
+  const more = diagnostics.length - SHOWN_DIAGNOSTICS;
   return diagnostics
+    .slice(0, SHOWN_DIAGNOSTICS)
     .map(({ category, code, message, line, column, frame }) => {
-      const [source = "", carets = ""] = frame.split("\n");
+      const [source = "", carets = ""] = cutFrame(frame.split("\n"));
       const margin = String(line);
       const gutter = " ".repeat(margin.length);
       return [
@@ -71,7 +77,16 @@ export function presentDiagnostics(
         "",
       ].join("\n");
     })
+    .concat(more > 0 ? [`... and ${more} more type errors in cell ${executionCount}\n`] : [])
     .join("");
+}
+
+/** A long line shortened to what stands around its carets. */
+function cutFrame([source = "", carets = ""]: readonly string[]): [string, string] {
+  if (source.length <= FRAME_WIDTH) return [source, carets];
+  const from = Math.max(0, carets.search(/\S/) - FRAME_WIDTH / 2);
+  const cut = (text: string): string => (from > 0 ? "…" : "") + text.slice(from, from + FRAME_WIDTH);
+  return [`${cut(source)}…`, from > 0 ? ` ${carets.slice(from, from + FRAME_WIDTH)}` : carets.slice(0, FRAME_WIDTH)];
 }
 
 /** A fence that no run of backticks in the text can close. */

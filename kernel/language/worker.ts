@@ -76,7 +76,7 @@ function run(job: Exclude<Job, { kind: "diagnostics" }>): Answers[Exclude<Job["k
       program.reset(job.directory);
       return true;
     case "complete":
-      return program.complete(job.source, job.offset);
+      return program.complete(job.source, job.offset, job.root);
     case "inspect":
       return program.inspect(job.source, job.offset, job.definition);
   }

@@ -12,7 +12,10 @@ const directory = mkdtempSync(join(tmpdir(), "language-"));
 const asked: string[] = [];
 const living: Record<string, readonly RuntimeName[]> = {
   "": [{ name: "livingThing", type: "instance" }],
-  livingThing: [{ name: "spark", type: "function", signature: "()" }],
+  livingThing: [
+    { name: "spark", type: "function", signature: "()" },
+    { name: "two words", type: "instance" },
+  ],
 };
 const service = new LanguageService({
   directory,
@@ -219,6 +222,70 @@ describe("language service", () => {
   test("living members complete what the types do not know", async () => {
     service.addCell("const livingThing: any = {}", 1);
     assert.deepEqual(await texts("livingThing.|"), ["spark"]);
+    assert.deepEqual(await texts("livingThing['|"), ["spark", "two words"]);
+    assert.deepEqual(await texts('livingThing["tw|"]'), ["two words"]);
+  });
+
+  test("a living value is not taken for a name that the cell declares itself", async () => {
+    service.addCell("const livingThing = { dull: 1 }", 1);
+    assert.deepEqual(await texts("livingThing.|"), ["dull", "spark"]);
+    assert.deepEqual(await texts("const livingThing = { own: 1 };\nlivingThing.|"), ["own"]);
+    assert.deepEqual(await texts("(livingThing: { given: 1 }) => livingThing.|"), ["given"]);
+    assert.equal(await hover("function f(count: string) { return cou|nt }"), "(parameter) count: string");
+  });
+
+  test("the places where names are typed", async () => {
+    service.addCell(
+      "interface Point { px: number; py: number }\ntype Mode = 'fast' | 'slow';\nlet maybe = new Map<string, Point>();",
+      1,
+    );
+    const cases: readonly (readonly [marked: string, ...expected: string[]])[] = [
+      ["class P { #zed = 1; m() { this.#z| } }", "#zed"],
+      ["maybe.get('x').|", "px", "py"],
+      ["maybe.get('x')?.|", "px", "py"],
+      ["const m: Mode = '|'", "fast", "slow"],
+      ["const m: Mode = 's|", "slow"],
+      ["const p: Point = { px: 1, | }", "py"],
+      ["const { p| } = {} as Point", "px", "py"],
+      ["let z: Poi|", "Point"],
+      ["({}).hasO|", "hasOwnProperty"],
+      ["`a $" + "{maybe.si|} b`", "size"],
+      ["`maybe.si|`"],
+      ["/* maybe.si| */"],
+      ["'maybe.si|'"],
+      ["/maybe.si|/"],
+      ["JSON.|", "parse", "stringify"],
+      ["?mayb|", "maybe"],
+      ["lat|\nconst laterDeclared = 1", "laterDeclared"],
+    ];
+    for (const [marked, ...expected] of cases)
+      assert.deepEqual((await texts(marked)).sort(), [...expected].sort(), marked);
+    assert.equal((await texts("do|"))[0], "do");
+    for (const marked of ["|", "con|", "mo|"]) {
+      const found = await texts(marked);
+      assert.equal(new Set(found).size, found.length, `each name once: ${marked}`);
+    }
+  });
+
+  test("arguments of magics, files of commands", async () => {
+    const cases: readonly (readonly [marked: string, ...expected: string[]])[] = [
+      ["%types st|", "strict"],
+      ["%types |", "off", "strict", "warn"],
+      ["%npm a|", "add"],
+      ["%load loc|", "local.ts"],
+      ["%cd node|", "node_modules/"],
+      ["%cd loc|"],
+      ["!cat dat|", "data.json"],
+      ["!cat ./node_modules/ty|", "typed-pkg/"],
+      ["%%bash\ncat dat|", "data.json"],
+      ["%%bash\nMath.ma|"],
+      ["%time Math.ma|", "max"],
+      ["%%time\nMath.ma|", "max"],
+      ["%who |"],
+    ];
+    for (const [marked, ...expected] of cases)
+      assert.deepEqual((await texts(marked)).sort(), [...expected].sort(), marked);
+    assert.match(await hover("%ti|me 1"), /^%time/);
   });
 
   test("hover tells signature, documentation, tags and the current value", async () => {
@@ -235,12 +302,26 @@ describe("language service", () => {
     assert.match(await hover("join(|"), /join\(a: string, b: number\): string/);
   });
 
+  test("types by their name alone; members whose comment stands beside them; nothing in text and keywords", async () => {
+    service.addCell(
+      "/** A point. */\ninterface Point { /** Across. */ px: number }\nconst point: Point = { px: 1 };",
+      1,
+    );
+    assert.equal(await hover("Poi|nt"), "interface Point\n\nA point.");
+    assert.equal(await hover("point.p|x"), "(property) Point.px: number\n\nAcross.");
+    assert.match(await hover("?poi|nt"), /const point: Point/);
+    for (const nothing of ["con|st a = 1", "fo|r (;;) {}", "// cou|nt", "'cou|nt'", "`cou|nt`", "nobodyKno|ws"])
+      assert.equal(await hover(nothing), "", nothing);
+  });
+
   test("?? shows the text of the definition and where it stands", async () => {
     service.addCell("const before = 1;\nfunction area(r: number) {\n  return 3 * r * r;\n}", 7);
     assert.match(
       await hover("ar|ea", 1),
       /Defined in cell 7, line 2:\nfunction area\(r: number\) \{\n {2}return 3 \* r \* r;\n\}/,
     );
+    service.addCell("let changing = [\n  1,\n];", 8);
+    assert.match(await hover("chang|ing", 1), /Defined in cell 8, line 1:\nlet changing = \[\n {2}1,\n\]/);
   });
 
   test("what nobody knows is not found", async () => {
@@ -266,6 +347,23 @@ describe("language service", () => {
       presentDiagnostics(found, 5, false),
       "type error TS2322 in cell 5, 2:9: Type 'number' is not assignable to type 'string'.\n  2 |   const b: string = a;\n    |         ^\n",
     );
+  });
+
+  test("a name that only lives is no unknown name; long lists and lines are cut", async () => {
+    assert.deepEqual(await messages("livingThing.spark()"), []);
+    assert.deepEqual(await messages("nobodyKnows"), ["2304 Cannot find name 'nobodyKnows'."]);
+    const many = await service.diagnostics(
+      Array.from({ length: 50 }, (_, i) => `const q${i}: string = ${i};`).join("\n"),
+    );
+    const text = presentDiagnostics(many, 3, false);
+    assert.equal(text.match(/TS2322/g)?.length, 20);
+    assert.match(text, /\.\.\. and 30 more type errors in cell 3\n$/);
+    const long = await service.diagnostics(
+      `/* ${"pad ".repeat(500)}*/ const s: string = 5; /* ${"pad ".repeat(500)}*/`,
+    );
+    const [, source = "", carets = ""] = presentDiagnostics(long, 3, false).split("\n");
+    assert.ok(source.length < 200);
+    assert.equal(source[carets.indexOf("^")], "s");
   });
 
   test("top-level await, using, decorators, magics and reassignment are fine", async () => {

@@ -125,7 +125,7 @@ export function describeValue(value: unknown, depth: number, whole: boolean): st
   if (typeof value !== "object" || value === null) return inspect(value, { maxStringLength: whole ? 100_000 : 500 });
   if (types.isProxy(value)) return "Proxy";
   if (types.isDate(value)) return Date.prototype.toString.call(value);
-  if (types.isRegExp(value)) return `RegExp ${nameOf(value)}`;
+  if (types.isRegExp(value)) return describeRegExp(value);
   const name = nameOf(value);
   if (Array.isArray(value) || types.isTypedArray(value)) {
     const shown = Array.from({ length: Math.min(value.length, whole ? 100 : 20) }, (_, index) =>
@@ -133,7 +133,7 @@ export function describeValue(value: unknown, depth: number, whole: boolean): st
     );
     return `${name}(${value.length}) [${shown.join(", ")}${value.length > shown.length ? `, ... ${value.length - shown.length} more` : ""}]`;
   }
-  if (types.isMap(value) || types.isSet(value)) return `${name}(${sizeOf(value)})`;
+  if (types.isMap(value) || types.isSet(value)) return describeEntries(value, name, depth, whole);
   if (depth === 0) return `[${name}]`;
   const keys = Object.getOwnPropertyNames(value);
   const shown = keys
@@ -156,9 +156,43 @@ function member(holder: object, key: string, depth: number, whole: boolean): str
   return describeValue(descriptor.value, depth - 1, whole);
 }
 
-function sizeOf(value: object): number {
-  const { get } = Object.getOwnPropertyDescriptor(types.isMap(value) ? Map.prototype : Set.prototype, "size") ?? {};
-  return Number(get?.call(value));
+// Taken before any cell runs: what the user may put in their place later is the user's code.
+const mapForEach = Map.prototype.forEach;
+const setForEach = Set.prototype.forEach;
+const regExpParts = Object.getOwnPropertyDescriptors(RegExp.prototype);
+const regExpFlags = {
+  d: regExpParts.hasIndices,
+  g: regExpParts.global,
+  i: regExpParts.ignoreCase,
+  m: regExpParts.multiline,
+  s: regExpParts.dotAll,
+  u: regExpParts.unicode,
+  v: Object.getOwnPropertyDescriptor(RegExp.prototype, "unicodeSets"),
+  y: regExpParts.sticky,
+};
+
+function describeRegExp(value: RegExp): string {
+  const flags = Object.entries(regExpFlags).filter(([, part]) => part?.get?.call(value) === true);
+  return `/${String(regExpParts.source?.get?.call(value))}/${flags.map(([flag]) => flag).join("")}`;
+}
+
+function describeEntries(
+  value: Map<unknown, unknown> | Set<unknown>,
+  name: string,
+  depth: number,
+  whole: boolean,
+): string {
+  const shown: string[] = [];
+  let size = 0;
+  const text = (each: unknown): string =>
+    typeof each === "function" ? `[${typeOf(each)}]` : describeValue(each, Math.max(0, depth - 1), whole);
+  const take = (entry: () => string): void => {
+    if (size++ < (whole ? 100 : 10) && depth > 0) shown.push(entry());
+  };
+  if (types.isMap(value)) mapForEach.call(value, (item, key) => take(() => `${text(key)} => ${text(item)}`));
+  else setForEach.call(value, (item) => take(() => text(item)));
+  if (size > shown.length && shown.length > 0) shown.push(`... ${size - shown.length} more`);
+  return `${name}(${size})${shown.length > 0 ? ` { ${shown.join(", ")} }` : ""}`;
 }
 
 function describeFunction(value: object, whole: boolean): string {
@@ -169,15 +203,16 @@ function describeFunction(value: object, whole: boolean): string {
   return head.length > 200 || head === "" ? `${source.slice(0, 200)}...` : head;
 }
 
-/** A function's text up to its body. */
+/** A function's text up to its body: the parameters' brackets are closed, and a brace or an arrow follows. */
 function headOf(source: string): string {
   let depth = 0;
-  for (let index = 0; index < source.length; index++) {
-    const char = source[index];
-    if (depth === 0 && (char === "{" || source.startsWith("=>", index)))
-      return source.slice(0, char === "{" ? index : index + 2).trim();
-    if (char === "(" || char === "[" || char === "{") depth++;
-    else if (char === ")" || char === "]" || char === "}") depth--;
+  for (const { 0: token, index } of source
+    .slice(0, 1000)
+    .matchAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\/\*[\s\S]*?\*\/|\/\/.*|=>|[()[\]{}]/g)) {
+    if (depth === 0 && token === "=>") return source.slice(0, index + 2);
+    if (depth === 0 && token === "{") return source.slice(0, index).trim();
+    if ("([{".includes(token)) depth++;
+    else if (")]}".includes(token)) depth--;
   }
   return source;
 }
