@@ -4,6 +4,8 @@ export interface Turn {
   run(): Promise<void>;
   /** Says that its turn will never come; undefined for what runs also after a failure. */
   abort?(): void;
+  /** It only marks a place: nobody behind it waits because of it. */
+  readonly marker?: true;
 }
 
 /** Milliseconds in which requests that were sent together with a failed one reach us. */
@@ -16,15 +18,31 @@ const gathering = 2;
 export class ExecutionQueue {
   readonly #waiting: Turn[] = [];
   #running: Promise<void> | undefined;
+  /** When the turn that runs began. */
+  #began = 0;
 
   /** How many wait for their turn. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.filter(({ marker }) => !marker).length;
   }
 
   add(turn: Turn): void {
     this.#waiting.push(turn);
-    this.#running ??= this.#run();
+    if (this.#running) return;
+    this.#began = performance.now();
+    this.#running = this.#run();
+  }
+
+  /** Resolves after what was added before, or as soon as a turn has run for `patience` milliseconds. */
+  async place(patience: number): Promise<void> {
+    const left = this.#began + patience - performance.now();
+    if (!this.#running || left <= 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.add({ run: async () => resolve(), marker: true });
+      timer = setTimeout(resolve, left);
+    });
+    clearTimeout(timer);
   }
 
   /**
@@ -50,7 +68,10 @@ export class ExecutionQueue {
   async #run(): Promise<void> {
     // Nothing runs before `#running` is set: a turn may add others.
     await undefined;
-    for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) await turn.run();
+    for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) {
+      this.#began = performance.now();
+      await turn.run();
+    }
     this.#running = undefined;
   }
 }

@@ -14,6 +14,8 @@ import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js"
 import { Subshells } from "./subshells.js";
 
 const interruptPatience = 1_500;
+/** Milliseconds a cell runs before questions that came after it overtake it. */
+const shortCell = 700;
 
 /** A request as its handler gets it. */
 export interface Request<Type extends RequestType> {
@@ -40,8 +42,8 @@ export interface KernelParts {
 
 /**
  * The protocol side: reads requests, gives each to its handler, and tells clients what happens. Every request is
- * surrounded by busy and idle. Cells wait for one another, per subshell; everything else is answered at once, also while a
- * cell runs. User code never runs in this process, so it answers whatever user code does.
+ * surrounded by busy and idle. Cells wait for one another, per subshell; everything else is answered also while a cell runs,
+ * at once on control, and after short cells before it on shell. User code never runs in this process, so it answers whatever user code does.
  */
 export class Kernel implements SocketListener, SessionEvents<Header> {
   readonly #parts: KernelParts;
@@ -93,7 +95,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     else if (type === "shutdown_request" && channel === "shell")
       // Who wants the end before the cells that wait have run says so on control.
       this.#subshells.main.add({ run: () => this.#answer(channel, message) });
+    else if (channel === "shell" && type !== "interrupt_request") void this.#answerInPlace(message);
     else void this.#answer(channel, message);
+  }
+
+  /** A question about what a cell before it makes is answered after that cell, unless the cell takes its time. */
+  async #answerInPlace(message: Message): Promise<void> {
+    await this.#subshells.find(message.header)?.place(shortCell);
+    await this.#answer("shell", message);
   }
 
   async #answer(channel: "shell" | "control", message: Message): Promise<void> {

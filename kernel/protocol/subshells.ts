@@ -41,6 +41,11 @@ export class Subshells {
     return typeof id === "string" ? this.#named(id) : this.main;
   }
 
+  /** The queue that a request belongs to, if it is there. */
+  find({ subshell_id: id }: Header): ExecutionQueue | undefined {
+    return typeof id === "string" ? this.#others.get(id) : this.main;
+  }
+
   #named(id: string): ExecutionQueue {
     const queue = this.#others.get(id);
     if (!queue)

@@ -172,6 +172,32 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.deepEqual(content.data, { here: true });
   });
 
+  test("questions sent behind a short cell are answered after it; a long cell does not hold them up", async () => {
+    const order: string[] = [];
+    const told = async (name: string, answer: Promise<{ reply: Message }>) => {
+      const { reply } = await answer;
+      order.push(`${name} ${reply.content.status}`);
+      return reply;
+    };
+    const shell = (type: string, content: object = {}) => client.request("shell", type, content, { timeout });
+    const [, , , , inspected] = await Promise.all([
+      told("cell", run("await new Promise((r) => setTimeout(r, 100)); var madeJustNow = 5; throw new Error('fails')")),
+      told("aborted", run("1")),
+      told("info", shell("kernel_info_request")),
+      told("comms", shell("comm_info_request")),
+      told("inspect", shell("inspect_request", { code: "madeJustNow", cursor_pos: 4 })),
+    ]);
+    assert.deepEqual(order, ["cell error", "aborted aborted", "info ok", "comms ok", "inspect ok"]);
+    assert.equal(inspected?.content.found, true);
+    const long = run("await new Promise((r) => (globalThis.finish = r))");
+    await shell("kernel_info_request");
+    const subshell = await client.request("control", "create_subshell_request", {}, { timeout });
+    const header = { subshell_id: subshell.reply.content.subshell_id };
+    await run("finish()", { header });
+    assert.equal((await long).reply.content.status, "ok");
+    await client.request("control", "delete_subshell_request", header, { timeout });
+  });
+
   test("subshells: made, listed, used side by side, deleted", async () => {
     const create = async () => String((await ask("create_subshell_request", {}, "control")).subshell_id);
     const [one, two] = [await create(), await create()];
