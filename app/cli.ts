@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { packageRoot } from "./jupyterEnv.js";
 
 // Each command loads only what it needs, so that `policyscope --help` answers at once.
 const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
-const say = (line: string) => console.error(`\u001b[2mpolicyscope\u001b[0m ${line}`);
+const say = (line: string) =>
+  console.error(process.stderr.isTTY ? `\u001b[2mpolicyscope\u001b[0m ${line}` : `policyscope ${line}`);
 
 const cli = new Command("policyscope")
   .description("RLHF trainers as instruments, in Jupyter: a TypeScript kernel and step-by-step trainers")
@@ -18,15 +19,17 @@ const where = (command: Command) =>
     .addOption(new Option("--user", "for the current user (default)").conflicts(["prefix", "sysPrefix"]))
     .addOption(new Option("--prefix <folder>", "below this folder: share/jupyter/kernels").conflicts("sysPrefix"))
     .addOption(new Option("--sys-prefix", "into the Python environment that is active"))
-    .option("--name <name>", "the kernel's name", "policyscope");
+    .option("--name <name>", "the kernel's name, a folder's name", "policyscope");
 
-where(cli.command("install").description("register the TypeScript kernel with Jupyter")).action(async (options) => {
-  const { installKernelspec } = await import("../kernel/install.js");
-  const { installLabExtension } = await import("../widgets/labExtension.js");
-  const folder = installKernelspec(options);
-  say(`kernel registered in ${folder}`);
-  say(`JupyterLab shows saved widgets through ${installLabExtension(dirname(dirname(folder)))}`);
-});
+where(cli.command("install").description("register the TypeScript kernel with Jupyter"))
+  .option("--display-name <name>", "what launchers and menus call it")
+  .action(async (options) => {
+    const { installKernelspec } = await import("../kernel/install.js");
+    const { installLabExtension } = await import("../widgets/labExtension.js");
+    const folder = installKernelspec(options);
+    say(`kernel registered in ${folder}`);
+    say(`JupyterLab shows saved widgets through ${installLabExtension(dirname(dirname(folder)))}`);
+  });
 
 where(cli.command("uninstall").description("take the kernel's registration away again")).action(async (options) => {
   const { uninstallKernelspec } = await import("../kernel/install.js");
@@ -58,6 +61,7 @@ cli
   .option("--server <url>", "run it on a Jupyter server instead, for example http://host:8888/?token=…")
   .option("--kernel <name>", "the kernel to use on the server", "policyscope")
   .option("--allow-errors", "go on after a cell that fails")
+  .option("--timeout <seconds>", "interrupt a cell that runs longer", seconds)
   .action(async (notebook: string, options) => {
     const { runNotebook } = await import("./run/command.js");
     process.exitCode = await runNotebook({ notebook, ...options, say });
@@ -102,6 +106,12 @@ try {
   console.error(`policyscope: ${error instanceof Error ? error.message : String(error)}`);
   if (process.env.POLICYSCOPE_DEBUG && error instanceof Error) console.error(error.stack);
   process.exitCode = 1;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 2_000_000) return value;
+  throw new InvalidArgumentError("expected seconds between 0 and 2000000, for example 600.");
 }
 
 function collect(value: string, before: readonly string[]): string[] {

@@ -26,6 +26,12 @@ export interface InstallPlace {
   readonly name?: string;
 }
 
+/** What {@link installKernelspec} writes where. */
+export interface Registration extends InstallPlace {
+  /** What launchers and menus call the kernel. */
+  readonly displayName?: string;
+}
+
 /** What Jupyter reads of a kernel before it starts it. */
 export interface KernelSpec {
   readonly argv: readonly string[];
@@ -51,10 +57,10 @@ const here = dirname(fileURLToPath(import.meta.url));
 const defaultName = "policyscope";
 
 /** The kernelspec: Jupyter starts this Node with this package's kernel. */
-export function kernelSpec(): KernelSpec {
+export function kernelSpec(displayName = "TypeScript (policyscope)"): KernelSpec {
   return {
     argv: [process.execPath, join(here, "main.js"), "{connection_file}"],
-    display_name: "TypeScript (policyscope)",
+    display_name: displayName,
     language: "typescript",
     interrupt_mode: "message",
     kernel_protocol_version: "5.5",
@@ -67,11 +73,11 @@ export function kernelSpec(): KernelSpec {
  * @returns the folder that was written
  * @throws RangeError for a name Jupyter would not accept; Error when there is no Python for `sysPrefix`, or the folder cannot be written.
  */
-export function installKernelspec(place: InstallPlace = {}): string {
+export function installKernelspec({ displayName, ...place }: Registration = {}): string {
   const folder = specFolder(place);
   try {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "kernel.json"), `${JSON.stringify(kernelSpec(), null, 2)}\n`);
+    writeFileSync(join(folder, "kernel.json"), `${JSON.stringify(kernelSpec(displayName), null, 2)}\n`);
     for (const logo of ["logo-svg.svg", "logo-32x32.png", "logo-64x64.png"])
       copyFileSync(join(assetsFolder(), logo), join(folder, logo));
   } catch (cause) {

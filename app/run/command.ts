@@ -18,7 +18,7 @@ import {
 } from "./notebook.js";
 import { remoteRunner } from "./remote.js";
 
-/** `policyscope run`: executes a notebook and writes what was asked for. @returns the exit code: 1 if a cell failed */
+/** `policyscope run`: executes a notebook and writes what was asked for. @returns the exit code: 1 if a cell failed, 130 after Ctrl-C */
 export async function runNotebook(options: {
   notebook: string;
   parameter: readonly string[];
@@ -26,6 +26,8 @@ export async function runNotebook(options: {
   server?: string;
   kernel: string;
   allowErrors?: boolean;
+  /** Seconds a cell may run. */
+  timeout?: number;
   say: (line: string) => void;
 }): Promise<number> {
   const { say } = options;
@@ -50,6 +52,7 @@ export async function runNotebook(options: {
     const { notebook, failure } = await executeNotebook(book, runner, {
       signal: stop.signal,
       ...(options.allowErrors ? { allowErrors: true } : {}),
+      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
       onCell: (index, total, cell) => say(`cell ${index + 1} of ${total}: ${firstLine(cell.source)}`),
       onDone: (_, cell, seconds) => {
         if (seconds > 1) say(`  ${seconds.toFixed(1)} s`);
@@ -63,11 +66,11 @@ export async function runNotebook(options: {
       say(`wrote ${resolve(output)}`);
     }
     if (!failure) return 0;
-    print(
-      process.stderr,
-      `\ncell ${failure.cell + 1} of ${file} failed:\n${failure.traceback || `${failure.ename}: ${failure.evalue}`}\n`,
-    );
-    return 1;
+    const { cell, ename, evalue, traceback } = failure;
+    // Without an output file the traceback stands above already.
+    const shown = options.output.length > 0 && traceback !== "" && ename !== "Timeout";
+    print(process.stderr, `\ncell ${cell + 1} of ${file} failed:\n${shown ? traceback : `${ename}: ${evalue}`}\n`);
+    return stop.signal.aborted ? 130 : 1;
   } finally {
     process.off("SIGINT", interrupt);
     await runner.close();

@@ -42,7 +42,10 @@ export async function executeNotebook(
   runner: CellRunner,
   options: {
     allowErrors?: boolean;
+    /** Interrupts the cell that runs, and ends the run. */
     signal?: AbortSignal;
+    /** Seconds after which a cell is interrupted. */
+    timeout?: number;
     onCell?: (index: number, total: number, cell: CodeCell) => void;
     onDone?: (index: number, cell: CodeCell, seconds: number) => void;
   } = {},
@@ -62,9 +65,11 @@ export async function executeNotebook(
     options.onCell?.(count++, total, cell);
     const started = performance.now();
     outputs.startCell(index);
+    const late = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout * 1000);
+    const signals = [options.signal, late].filter((signal) => signal !== undefined);
     const reply = await runner.execute(cell.source, {
       ...(cell.id === undefined ? {} : { cellId: cell.id }),
-      ...(options.signal ? { signal: options.signal } : {}),
+      signal: AbortSignal.any(signals),
       onBroadcast: (message) => {
         widgets.see(message);
         outputs.see(message);
@@ -74,12 +79,16 @@ export async function executeNotebook(
     cells[index] = done;
     options.onDone?.(index, done, (performance.now() - started) / 1000);
     const tags = Array.isArray(cell.metadata.tags) ? cell.metadata.tags : [];
-    if (reply.status !== "ok" && !options.allowErrors && !tags.includes("raises-exception")) {
+    const mayFail = options.allowErrors === true || tags.includes("raises-exception");
+    if (options.signal?.aborted || (reply.status !== "ok" && !mayFail)) {
       const error = done.outputs.find((output) => output.output_type === "error");
+      const timedOut = late?.aborted && reply.status !== "ok";
       failure = {
         cell: index,
-        ename: error?.ename ?? reply.status,
-        evalue: error?.evalue ?? "the cell did not finish",
+        ename: timedOut ? "Timeout" : (error?.ename ?? reply.status),
+        evalue: timedOut
+          ? `the cell ran longer than the ${options.timeout} s it was given`
+          : (error?.evalue ?? "the cell did not finish"),
         traceback: error?.traceback.join("\n") ?? "",
       };
     }

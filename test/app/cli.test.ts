@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const folder = mkdtempSync(join(tmpdir(), "cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -97,6 +98,62 @@ describe("run", () => {
     assert.match(readFileSync(join(folder, "fails-out.ipynb"), "utf8"), /the soup is cold/);
   });
 
+  test("a cell that runs too long is interrupted; Ctrl-C keeps what ran", {
+    skip: process.platform === "win32",
+  }, async () => {
+    const slow =
+      "for (let tick = 0; ; tick++) { console.log('tick', tick); await new Promise((r) => setTimeout(r, 20)); }";
+    const file = notebook("slow.ipynb", { source: "1 + 1" }, { source: slow }, { source: "'never'" });
+    const late = await policyscope("run", file, "--timeout", "1", "--output", "late.ipynb");
+    assert.equal(late.code, 1);
+    assert.match(late.err, /cell 2 of .* failed:\nTimeout: the cell ran longer than the 1 s it was given/);
+    await refused(/--timeout.*expected seconds/, "run", file, "--timeout", "soon");
+
+    const running = spawn(process.execPath, [cli, "run", file, "--allow-errors", "--output", "kept.ipynb"], {
+      cwd: folder,
+      detached: true,
+    });
+    const ended = new Promise<number | null>((done) => running.on("close", done));
+    let said = "";
+    running.stderr.on("data", (text) => {
+      said += text;
+    });
+    while (!said.includes("cell 2 of 3")) await sleep(50);
+    await sleep(300);
+    // As a terminal does: to the command and the kernel's processes alike.
+    process.kill(-Number(running.pid), "SIGINT");
+    assert.equal(await ended, 130, said);
+    const { cells } = JSON.parse(readFileSync(join(folder, "kept.ipynb"), "utf8")) as {
+      cells: { outputs: { output_type: string }[]; execution_count: number | null }[];
+    };
+    assert.deepEqual(
+      cells.map(({ outputs, execution_count }) => [execution_count, ...outputs.map((output) => output.output_type)]),
+      [[1, "execute_result"], [2, "stream", "error"], [null]],
+    );
+  });
+
+  test("needs no Python, and displays end as they were last", async () => {
+    const file = notebook(
+      "shown.ipynb",
+      { source: 'display("old", { display_id: "d" })' },
+      {
+        source:
+          'display("new", { display_id: "d", update: true }); console.log("gone"); display.clear(); console.log("kept")',
+      },
+    );
+    const path = process.env.PATH;
+    process.env.PATH = dirname(process.execPath) === "/usr/bin" ? "/nonexistent" : dirname(process.execPath);
+    try {
+      const { code, err } = await policyscope("run", file, "--output", "shown-out.ipynb");
+      assert.equal(code, 0, err);
+    } finally {
+      process.env.PATH = path;
+    }
+    const shown = readFileSync(join(folder, "shown-out.ipynb"), "utf8");
+    assert.match(shown, /new[\s\S]*kept/);
+    assert.doesNotMatch(shown, /'old'|gone\\n/);
+  });
+
   test("what cannot be run is named", async () => {
     const file = notebook("fine.ipynb", { source: "1" });
     await refused(/there is no notebook .*nowhere\.ipynb; name a file/, "run", "nowhere.ipynb");
@@ -172,14 +229,22 @@ test("doctor says what works", async () => {
 });
 
 test("install and uninstall below a prefix leave nothing behind", async () => {
-  const spec = join(folder, "prefix/share/jupyter/kernels/policyscope/kernel.json");
-  const installed = await policyscope("install", "--prefix", "prefix");
-  assert.equal(installed.code, 0, installed.err);
-  const { argv } = JSON.parse(readFileSync(spec, "utf8")) as { argv: string[] };
+  const spec = join(folder, "a prefix/share/jupyter/kernels/mine/kernel.json");
+  const place = ["--prefix", "a prefix", "--name", "mine"];
+  // The second time replaces the first.
+  for (const name of ["TypeScript (old)", "TypeScript (mine)"]) {
+    const installed = await policyscope("install", ...place, "--display-name", name);
+    assert.equal(installed.code, 0, installed.err);
+  }
+  const { argv, display_name } = JSON.parse(readFileSync(spec, "utf8")) as { argv: string[]; display_name: string };
   assert.ok(existsSync(argv[1] ?? ""));
-  const removed = await policyscope("uninstall", "--prefix", "prefix");
+  assert.equal(display_name, "TypeScript (mine)");
+  const removed = await policyscope("uninstall", ...place);
   assert.equal(removed.code, 0, removed.err);
   assert.ok(!existsSync(spec));
-  await refused(/no kernel is registered in .*prefix/, "uninstall", "--prefix", "prefix");
+  assert.ok(!existsSync(join(folder, "a prefix/share/jupyter/labextensions/policyscope")));
+  write("a-file", "");
+  await refused(/cannot be registered in .*a-file.*Choose a folder you may write to/, "install", "--prefix", "a-file");
+  await refused(/no kernel is registered in .*prefix/, "uninstall", ...place);
   await refused(/cannot be used with option/, "install", "--user", "--prefix", "prefix");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -29,6 +29,9 @@ test("the packed package works when installed into an empty folder: library, com
     return t.skip("no network for the package's dependencies");
   }
   assert.equal(install.status, 0, install.stderr);
+
+  for (const file of ["lab.txt", "constraints.txt", "papermill_typescript.py"])
+    assert.ok(existsSync(join(home, "node_modules/policyscope/app/python", file)), `${file} is in the package`);
 
   writeFileSync(
     join(home, "library.mjs"),

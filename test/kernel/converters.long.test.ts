@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { describe } from "node:test";
 import { judges } from "./court.js";
 
@@ -25,17 +25,29 @@ describe("converters and runners of others run the kernel", { timeout: 300_000 }
 
   judge("papermill sets parameters in TypeScript", ({ jupyter: env, run, notebook, folder }) => {
     const path = notebook("mill.ipynb", [
-      { source: 'let steps = 3;\nlet name = "none";\nlet on = false;', tags: ["parameters"] },
-      "console.log(steps * 2, name, on)",
+      {
+        source:
+          'let steps = 3; // how many\nlet name: string = "none";\nlet active = false;\nlet rest: unknown = null;',
+        tags: ["parameters"],
+      },
+      "console.log(JSON.stringify([steps * 2, name, active, rest]))",
     ]);
     const out = join(folder, "mill-out.ipynb");
-    const driver = join(folder, "mill.py");
-    writeFileSync(driver, papermillDriver);
-    const { status, text } = run(env.python, [driver, path, out]);
+    const script = resolve("app/python/papermill_typescript.py");
+    const given = `{steps: 21, name: "it's \\"quoted\\" Zoë 👋", active: true, rest: [1.5, null, {a: "b\\n"}]}`;
+    const { status, text } = run(env.python, [script, path, out, "-y", given, "--no-progress-bar"]);
     assert.equal(status, 0, text);
     const { cells } = JSON.parse(readFileSync(out, "utf8"));
-    const printed = JSON.stringify(cells.at(-1).outputs).replace(/\\u001b\[\d+m/g, "");
-    assert.match(printed, /42 it's \\\\"quoted\\\\" true|42 it's \\"quoted\\" true/);
+    assert.deepEqual(JSON.parse(cells.at(-1).outputs[0].text.join("")), [
+      42,
+      'it\'s "quoted" Zoë 👋',
+      true,
+      [1.5, null, { a: "b\n" }],
+    ]);
+    const help = run(env.python, [script, "--help-notebook", path]);
+    assert.match(help.text, /steps: Unknown type \(default 3\)\s+how many[\s\S]*name: string \(default "none"\)/);
+    const alone = run(env.program("papermill"), [path, out, "-p", "steps", "4", "--no-progress-bar"]);
+    assert.match(alone.text, /No parameter translator functions specified for kernel/, "papermill learnt it by itself");
   });
 
   judge("nbval finds the same outputs again", ({ jupyter: env, run, notebook }) => {
@@ -64,30 +76,3 @@ describe("converters and runners of others run the kernel", { timeout: 300_000 }
     assert.match(text, /Out\[2\]: .*42/);
   });
 });
-
-const papermillDriver = `
-import sys
-import papermill as pm
-from papermill.translators import PythonTranslator, papermill_translators, Translator
-
-class TypeScript(Translator):
-    @classmethod
-    def translate_bool(cls, value): return "true" if value else "false"
-    @classmethod
-    def translate_none(cls, value): return "null"
-    @classmethod
-    def translate_str(cls, value):
-        import json
-        return json.dumps(value)
-    @classmethod
-    def translate_list(cls, value): return "[" + ", ".join(cls.translate(v) for v in value) + "]"
-    @classmethod
-    def translate_dict(cls, value): return "{" + ", ".join(cls.translate_str(k) + ": " + cls.translate(v) for k, v in value.items()) + "}"
-    @classmethod
-    def comment(cls, text): return "// " + text
-    @classmethod
-    def assign(cls, name, value): return "let " + name + " = " + value + ";"
-
-papermill_translators.register("typescript", TypeScript)
-pm.execute_notebook(sys.argv[1], sys.argv[2], parameters={"steps": 21, "name": 'it\\'s "quoted"', "on": True}, progress_bar=False, kernel_name="policyscope", language="typescript")
-`;
