@@ -1,11 +1,24 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
-import { ExportIndex, installedPackages, proposedPackages } from "./exportIndex.js";
-import { filesNamed } from "./fileNames.js";
+import {
+  alignedItems,
+  compare,
+  everyObject,
+  functionAround,
+  iconOf,
+  oneLine,
+  packageNames,
+  pathInString,
+  prefixOf,
+  rank,
+  wordStart,
+} from "./completionItems.js";
+import { ExportIndex, proposedPackages } from "./exportIndex.js";
+import { ancestors, declarationsNear, normal, packageName, packageRoot } from "./folders.js";
 import { globalsFrom } from "./globals.js";
 import type { TypeInfo } from "./jobs.js";
 import { lexical } from "./lexical.js";
@@ -27,9 +40,6 @@ const NOT_ABOUT_CELLS = new Set([
   2303,
   2449, // circular imports of a redeclared name
 ]);
-
-/** The text before a cursor that stands in the name of a module. */
-const IMPORT_STRING = /\b(?:from\s*|import\s*|import\(\s*|require\(\s*)["']([^"'\n]*)$/;
 
 /** The longest time one completion request spends on writing signatures. */
 const SIGNATURE_BUDGET_MS = 12;
@@ -190,7 +200,7 @@ export class NotebookProgram {
     });
     if (found.isMemberCompletion && /\.\s*$/.test(code.slice(0, from)))
       items.push(...everyObject(items, from, offset, typed));
-    items.push(...packageNames(code, offset, items, this.#directory));
+    items.push(...packageNames(code, offset, items, ancestors(this.#directory), KERNEL_NAME));
     const global = found.entries.some((entry) => entry.name === "globalThis");
     if (global) items.push(...this.#importable(code, from, offset, found.entries));
     const closed = items.length > 0 && (root === undefined ? !global : ownName);
@@ -227,7 +237,7 @@ export class NotebookProgram {
     const known = new Set(entries.map((entry) => entry.name));
     const line = code.slice(code.lastIndexOf("\n", start - 1) + 1, start);
     const rest = code.slice(offset).split("\n", 1)[0] ?? "";
-    const statement = line.trim() === "" && rest.trim() === "" && depthAt(code, start) === 0;
+    const statement = line.trim() === "" && rest.trim() === "" && lexical(code.slice(0, start)).open.length === 0;
     if (!statement && functionAround(code, start)) return [];
     return this.#exports
       .find(typed, 20)
@@ -528,159 +538,12 @@ export class NotebookProgram {
   }
 }
 
-/** Packages installed for the notebook or beside the kernel, inside an import's string. */
-function packageNames(
-  code: string,
-  offset: number,
-  known: readonly CompletionItem[],
-  directory: string,
-): CompletionItem[] {
-  const typed = IMPORT_STRING.exec(code.slice(0, offset))?.[1];
-  if (typed === undefined || typed.startsWith(".") || typed.startsWith("/") || typed.startsWith("node:")) return [];
-  const names = new Set([
-    KERNEL_NAME,
-    ...ancestors(directory).flatMap((folder) => installedPackages(join(folder, "node_modules"))),
-  ]);
-  for (const { text } of known) names.delete(text);
-  return [...names]
-    .filter((name) => name.startsWith(typed) && !name.startsWith("@types/"))
-    .sort()
-    .slice(0, 100)
-    .map(
-      (text): CompletionItem => ({ start: offset - typed.length, end: offset, text, type: "module", signature: "" }),
-    );
-}
-
-/** How many brackets are open before `offset`. */
-function depthAt(code: string, offset: number): number {
-  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, code);
-  let depth = 0;
-  for (
-    let token = scanner.scan();
-    token !== ts.SyntaxKind.EndOfFileToken && scanner.getTokenStart() < offset;
-    token = scanner.scan()
-  ) {
-    if (
-      token === ts.SyntaxKind.OpenBraceToken ||
-      token === ts.SyntaxKind.OpenParenToken ||
-      token === ts.SyntaxKind.OpenBracketToken
-    )
-      depth++;
-    if (
-      token === ts.SyntaxKind.CloseBraceToken ||
-      token === ts.SyntaxKind.CloseParenToken ||
-      token === ts.SyntaxKind.CloseBracketToken
-    )
-      depth--;
-  }
-  return depth;
-}
-
-/** Whether `offset` stands in a function that may not await. */
-function functionAround(code: string, offset: number): boolean {
-  let found = false;
-  const visit = (node: ts.Node): void => {
-    if (node.pos > offset || node.end < offset) return;
-    if (ts.isFunctionLike(node))
-      found = !(
-        ts.canHaveModifiers(node) && (ts.getModifiers(node) ?? []).some((m) => m.kind === ts.SyntaxKind.AsyncKeyword)
-      );
-    ts.forEachChild(node, visit);
-  };
-  visit(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.Latest, false, ts.ScriptKind.TS));
-  return found;
-}
-
-/** Folder of the package.json above `folder`. */
-function packageRoot(folder: string): string {
-  for (const candidate of ancestors(folder))
-    if (statSync(join(candidate, "package.json"), { throwIfNoEntry: false }) !== undefined) return normal(candidate);
-  return normal(folder);
-}
-
-function packageName(root: string): string {
-  const json: unknown = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  return typeof json === "object" && json !== null && "name" in json ? String(json.name) : "";
-}
-
-function ancestors(folder: string): string[] {
-  const parent = dirname(folder);
-  return parent === folder ? [folder] : [folder, ...ancestors(parent)];
-}
-
-/** TypeScript writes paths with forward slashes on every platform. */
-function normal(path: string): string {
-  return resolve(path).replaceAll("\\", "/").replace(/\/$/, "");
-}
-
-/** Ambient declarations beside a notebook: only the folder itself and `types/`, never a walk through a home folder. */
-function declarationsNear(folder: string): string[] {
-  return [folder, join(folder, "types")].flatMap((place) => {
-    try {
-      return readdirSync(place)
-        .filter((name) => name.endsWith(".d.ts"))
-        .map((name) => normal(join(place, name)));
-    } catch {
-      return [];
-    }
-  });
-}
-
-function wordStart(code: string, offset: number): number {
-  return offset - (/#?[\p{ID_Continue}$\u200c\u200d]*$/u.exec(code.slice(0, offset))?.[0].length ?? 0);
-}
-
-/** What has been typed of an entry, in lower case: some replace more than the word before the cursor. */
-function prefixOf(entry: ts.CompletionEntry, typed: string, shift: number, code: string, offset: number): string {
-  const span = entry.insertText?.startsWith("?.") ? undefined : entry.replacementSpan;
-  if (span === undefined || entry.insertText !== undefined) return typed.toLowerCase();
-  return code.slice(span.start - shift, offset).toLowerCase();
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** What is named exactly as typed comes before what begins so, and that before what does so only when case is ignored. */
-function rank(entry: ts.CompletionEntry, typed: string): number {
-  return entry.name === typed ? 0 : entry.name.startsWith(typed) ? 1 : 2;
-}
-
-/** The checker leaves out what every object has; whoever types its first letters means it. */
-function everyObject(known: readonly CompletionItem[], start: number, end: number, typed: string): CompletionItem[] {
-  if (typed === "") return [];
-  return Object.getOwnPropertyNames(Object.prototype)
-    .filter((name) => name.startsWith(typed) && !name.startsWith("_") && !known.some(({ text }) => text === name))
-    .map((text): CompletionItem => ({ start, end, text, type: "function", signature: "" }));
-}
-
-/** Items without repetition that all replace the same text, as a front end that reads one place for all of them needs it. */
-function alignedItems(
-  code: string,
-  items: readonly CompletionItem[],
-  from: number,
-  offset: number,
-): { start: number; end: number; items: CompletionItem[] } {
-  const start = Math.min(...items.map((item) => item.start), items[0]?.start ?? from);
-  const unique = new Map<string, CompletionItem>();
-  for (const item of items) {
-    const text = code.slice(start, item.start) + item.text;
-    if (!unique.has(text)) unique.set(text, { ...item, start, text });
-  }
-  return { start, end: items[0]?.end ?? offset, items: [...unique.values()] };
-}
-
 /** The name at `offset`. */
 function nameAt(code: string, offset: number): string | undefined {
   const before = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, offset))?.[0] ?? "";
   const word = before + (/^[\p{ID_Continue}$]*/u.exec(code.slice(offset))?.[0] ?? "");
   const token = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, word).scan();
   return token === ts.SyntaxKind.Identifier && !/\.\s*$/.test(code.slice(0, offset - before.length)) ? word : undefined;
-}
-
-function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, " ").replace(/^\([\w ]+\) /, "");
-  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
 }
 
 /** Where to look for something to tell, best first: here, the name that ends here, the function whose arguments these are. */
@@ -696,73 +559,4 @@ function inspectionPoints(code: string, offset: number): number[] {
   };
   visit(file);
   return callee === undefined ? points : [...points, callee];
-}
-
-/** The icon and word that front ends know for a kind of declaration. */
-function iconOf(kind: ts.ScriptElementKind, signature: string): string {
-  switch (kind) {
-    case ts.ScriptElementKind.alias:
-      return (
-        /^(function|class|interface|type|enum|module|namespace)\b/
-          .exec(signature)?.[1]
-          ?.replace("namespace", "module") ?? "variable"
-      );
-    case ts.ScriptElementKind.functionElement:
-    case ts.ScriptElementKind.localFunctionElement:
-    case ts.ScriptElementKind.memberFunctionElement:
-    case ts.ScriptElementKind.callSignatureElement:
-    case ts.ScriptElementKind.constructSignatureElement:
-      return "function";
-    case ts.ScriptElementKind.classElement:
-    case ts.ScriptElementKind.localClassElement:
-      return "class";
-    case ts.ScriptElementKind.interfaceElement:
-      return "interface";
-    case ts.ScriptElementKind.typeElement:
-    case ts.ScriptElementKind.typeParameterElement:
-    case ts.ScriptElementKind.primitiveType:
-      return "type";
-    case ts.ScriptElementKind.enumElement:
-      return "enum";
-    case ts.ScriptElementKind.moduleElement:
-    case ts.ScriptElementKind.externalModuleName:
-      return "module";
-    case ts.ScriptElementKind.directory:
-    case ts.ScriptElementKind.scriptElement:
-      return "path";
-    case ts.ScriptElementKind.keyword:
-      return "keyword";
-    case ts.ScriptElementKind.parameterElement:
-      return "param";
-    case ts.ScriptElementKind.memberVariableElement:
-    case ts.ScriptElementKind.memberGetAccessorElement:
-    case ts.ScriptElementKind.memberSetAccessorElement:
-    case ts.ScriptElementKind.memberAccessorVariableElement:
-    case ts.ScriptElementKind.enumMemberElement:
-      return "property";
-    case ts.ScriptElementKind.string:
-      return "text";
-    default:
-      return "variable";
-  }
-}
-
-/** File names for a string that looks like a path; in an import only what can be imported. */
-function pathInString(
-  code: string,
-  offset: number,
-  directory: string,
-  bare: boolean,
-): { start: number; items: CompletionItem[] } | undefined {
-  const before = code.slice(0, offset);
-  const typed =
-    /["'`]((?:\.{1,2}|~)?\/[^"'`\n]*|[\w.-]+\/[^"'`\n]*)$/.exec(before)?.[1] ??
-    (bare ? /["'`]([\w.-]+)$/.exec(before)?.[1] : undefined);
-  if (typed === undefined) return undefined;
-  const imports = IMPORT_STRING.test(before);
-  if (imports && !/^\.{0,2}\//.test(typed)) return undefined;
-  const slash = typed.lastIndexOf("/") + 1;
-  const wanted = imports ? /\.(?:[mc]?[jt]s|json|node|wasm)$/ : /(?:)/;
-  const items = filesNamed(typed, offset, directory, wanted);
-  return items && (slash > 0 || items.length > 0) ? { start: offset - (typed.length - slash), items } : undefined;
 }

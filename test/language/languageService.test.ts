@@ -261,6 +261,7 @@ describe("language service", () => {
     for (const [marked, ...expected] of cases)
       assert.deepEqual((await texts(marked)).sort(), [...expected].sort(), marked);
     assert.equal((await texts("do|"))[0], "do");
+    assert.deepEqual(await texts("class A {\n  /** @deprecated */\n  a1() {}\n  b1() {}\n}\nnew A().|"), ["b1", "a1"]);
     for (const marked of ["|", "con|", "mo|"]) {
       const found = await texts(marked);
       assert.equal(new Set(found).size, found.length, `each name once: ${marked}`);
