@@ -24,6 +24,8 @@ const INTERRUPT_AGAIN_MS = 2500;
 /** How long an idle user process may take to end by itself. */
 const EXIT_MS = 400;
 const MAX_CELLS = 1000;
+/** User processes in a row that may end before they are ready. */
+const MAX_FAILED_STARTS = 3;
 /** How long a question about runtime values waits for a busy U. */
 const PATIENCE_MS = 250;
 /** A mark that has not come on inherited output for so long will not come: the cell closed the descriptor. */
@@ -39,6 +41,7 @@ class UserSession<Parent> implements Session<Parent> {
   readonly #listeners = new Set<(method: string, params: Readonly<Record<string, unknown>>) => void>();
   #user: UserProcess<Parent>;
   #disposed = false;
+  #failedStarts = 0;
 
   constructor(options: SessionOptions<Parent>) {
     this.#options = options;
@@ -50,6 +53,7 @@ class UserSession<Parent> implements Session<Parent> {
   }
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
+    if (this.#user.ended && !this.#disposed) this.#user = this.#start();
     return this.#user.execute(request);
   }
 
@@ -106,10 +110,12 @@ class UserSession<Parent> implements Session<Parent> {
       cdpEvent: (method, params) => {
         for (const listener of this.#listeners) listener(method, params);
       },
-      died: (reason, code, signal) => {
+      died: (reason, code, signal, wasReady) => {
         const willRestart = !this.#disposed;
-        // Whoever hears of the end can speak to the new process at once, before any cell does.
-        if (willRestart) this.#user = this.#start();
+        this.#failedStarts = wasReady ? 0 : this.#failedStarts + 1;
+        // Whoever hears of the end can speak to the new process at once, before any cell does. One that cannot start is tried
+        // again when there is a cell for it.
+        if (willRestart && this.#failedStarts < MAX_FAILED_STARTS) this.#user = this.#start();
         this.#options.events.exit({ reason, code, signal, willRestart });
       },
     });
@@ -130,7 +136,7 @@ async function patient(answer: Promise<unknown>): Promise<unknown> {
 
 interface Owner {
   cdpEvent(method: string, params: Readonly<Record<string, unknown>>): void;
-  died(reason: string, code: number | null, signal: string | null): void;
+  died(reason: string, code: number | null, signal: string | null, wasReady: boolean): void;
 }
 
 interface RunningCell<Parent> {
@@ -213,6 +219,11 @@ class UserProcess<Parent> {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Whether the process has ended, or is about to. */
+  get ended(): boolean {
+    return this.#ending !== undefined;
   }
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
@@ -441,10 +452,12 @@ class UserProcess<Parent> {
     this.#passed = Infinity;
     this.#deliver();
     if (this.#ending === undefined || problem) {
-      const reason = problem ?? this.#exiting ?? explain(code, signal, this.#fatal);
+      const ended = problem ?? this.#exiting ?? explain(code, signal, this.#fatal);
+      const why = /^\S*Error\b.*$/m.exec(this.#fatal)?.[0];
+      const reason = this.#ready ? ended : `${ended}, before it was ready${why === undefined ? "" : ` (${why})`}`;
       this.#ending = reason;
       this.#settleAll(reason);
-      this.#owner.died(reason, code, signal);
+      this.#owner.died(reason, code, signal, this.#ready);
     } else this.#settleAll(this.#ending);
   }
 

@@ -57,6 +57,16 @@ describe("a session that ends", () => {
     await run("[globalThis.Promise, globalThis.setTimeout] = saved");
   });
 
+  it("that cannot start is tried a few times, then again with each cell, and says why", async () => {
+    const unable = notebook({ env: { NODE_OPTIONS: "--require ./missing-preload.cjs" } });
+    await until(() => unable.exits.length === 3, "three attempts");
+    const { outcome } = await unable.run("1");
+    assert.ok(outcome.status === "error" && outcome.died);
+    assert.match(outcome.evalue, /before it was ready.*missing-preload/s);
+    assert.equal(unable.exits.length, 4);
+    await unable.session.dispose();
+  });
+
   it("restart forgets the variables and ends what runs", async () => {
     await run("var before = 1");
     const running = run("await new Promise(() => {})");
