@@ -12,10 +12,12 @@ export interface Frame {
 }
 
 const PREFIX = 9;
+/** Taken before any cell can replace it: text is also written while a cell's own code runs. */
+const { stringify } = JSON;
 
 /** Bytes of a message frame. */
 export function messageFrame(head: unknown, buffers: readonly Uint8Array[] = []): Buffer {
-  const json = Buffer.from(JSON.stringify({ head, lengths: buffers.map((b) => b.byteLength) }));
+  const json = Buffer.from(stringify({ head, lengths: buffers.map((b) => b.byteLength) }));
   const size = buffers.reduce((sum, b) => sum + b.byteLength, 0);
   const frame = Buffer.allocUnsafe(PREFIX + json.length + size);
   writePrefix(frame, 0, json.length, json.length + size);
@@ -30,7 +32,7 @@ export function messageFrame(head: unknown, buffers: readonly Uint8Array[] = [])
 
 /** The start of a stream frame: prefix and head; the text follows, and `sealStream` writes the length once it is known. */
 export function streamFrameStart(head: unknown): Buffer {
-  const json = Buffer.from(JSON.stringify(head));
+  const json = Buffer.from(stringify(head));
   const frame = Buffer.allocUnsafe(PREFIX + json.length);
   writePrefix(frame, 1, json.length, json.length);
   json.copy(frame, PREFIX);

@@ -191,6 +191,44 @@ describe("running cells", () => {
     await shows("[typeof JSON.parse, new Map()]", "[ 'function', Map(0) {} ]");
   });
 
+  it("goes on when a cell replaces what the language provides", async () => {
+    const own = notebook();
+    const is = async (code: string, expected: string | undefined): Promise<void> => {
+      const ran = await own.run(code);
+      assert.equal(ran.outcome.status, "ok", `${code}: ${ran.traceback}`);
+      assert.equal(ran.text, expected, code);
+    };
+    try {
+      await own.run("%who");
+      for (const name of [
+        "JSON",
+        "Map",
+        "Set",
+        "Promise",
+        "Symbol",
+        "Array",
+        "Object",
+        "Error",
+        "Reflect",
+        "process",
+        "setTimeout",
+      ]) {
+        await is(`globalThis.${name} = null;`, undefined);
+        await is(`const after${name} = typeof ${name}; [after${name}, await 1]`, "[ 'object', 1 ]");
+      }
+      assert.match((await own.run("%who")).stdout, /afterJSON/);
+      await is("[].__proto__.map = () => 'mine'; [1].map((x) => x)", "'mine'");
+      await is("[2].map((x) => x)", "'mine'");
+      await is("({}).constructor.prototype.get = 5; const polluted = ({}).get; polluted", "5");
+      await is("({ a: 1 })", "{ a: 1 }");
+      await is("JSON = { stringify: () => 'mine' }; console.log('said'); JSON.stringify(1)", "'mine'");
+      assert.match((await own.run("null.x")).traceback, /^TypeError: Cannot read/m);
+      assert.deepEqual(own.exits, []);
+    } finally {
+      await own.session.dispose();
+    }
+  });
+
   it("shows what a statement leaves behind, as a console does", async () => {
     await shows("{ a: 1 } // an object", "{ a: 1 }");
     await shows("if (true) { 5 } else { 6 }", "5");

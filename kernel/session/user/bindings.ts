@@ -53,10 +53,7 @@ export function prepareBindings(declared: readonly Binding[]): Unset {
       unset.set(key, { name, before: old, get });
       Object.defineProperty(globalThis, key, {
         get,
-        set: (value: unknown) => {
-          unset.delete(key);
-          define(key, value);
-        },
+        set: (value: unknown) => define(key, value),
         enumerable: true,
         configurable: true,
       });
@@ -66,8 +63,16 @@ export function prepareBindings(declared: readonly Binding[]): Unset {
   return unset;
 }
 
+// These run in the midst of a cell: they must not care what it has made of Object or of arrays.
+const { defineProperty, setPrototypeOf } = Reflect;
+const fixed: PropertyDescriptor = { writable: false };
+setPrototypeOf(fixed, null);
+const variables = globalThis;
+
 function define(key: string, value: unknown): void {
-  Object.defineProperty(globalThis, key, { value, writable: true, enumerable: true, configurable: true });
+  const descriptor = { value, writable: true, enumerable: true, configurable: true };
+  setPrototypeOf(descriptor, null);
+  defineProperty(variables, key, descriptor);
 }
 
 /** A cell has ended: variables that it did not come to set are what they were, or are not there. */
@@ -86,7 +91,7 @@ export function settleBindings(unset: Unset): void {
 
 /** Constants may not be assigned any more; a later cell may declare them again. */
 export function freeze(...constants: string[]): void {
-  for (const key of constants) Object.defineProperty(globalThis, key, { writable: false });
+  for (let index = 0; index < constants.length; index++) defineProperty(variables, constants[index] ?? "", fixed);
 }
 
 /** Forget the notebook's variables. Returns how many there were. */

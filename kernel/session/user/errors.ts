@@ -10,6 +10,7 @@ import { inspect, types } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
 import { currentWork, workOfPromise } from "./context.js";
+import { asKernel } from "./intrinsics.js";
 import { publish } from "./output.js";
 import type { Work } from "./work.js";
 
@@ -112,7 +113,7 @@ function inUsersTerms(own: PrepareStack): PrepareStack {
 
 function report(error: unknown, work: Work | undefined): void {
   if (work?.interrupted && isStop(error)) return;
-  publish("error", describeError(error), { work });
+  asKernel(() => publish("error", describeError(error), { work }));
 }
 
 function isStop(error: unknown): boolean {

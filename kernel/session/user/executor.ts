@@ -12,6 +12,7 @@ import { bundleOf, isDisplayResult } from "../rich/display.js";
 import { prepareBindings, settleBindings, surroundings } from "./bindings.js";
 import { ownWork, within } from "./context.js";
 import { describeError, holdStacks, rememberCell, syntaxErrorOf } from "./errors.js";
+import { asKernel, asUser } from "./intrinsics.js";
 import { criticalSection, publish, send } from "./output.js";
 import { type Ended, InterruptedError, newWork, type Running, running, type Work } from "./work.js";
 
@@ -25,23 +26,27 @@ const timesRun = new Map<number, number>();
 export function execute(request: Execute): void {
   const work = newWork(request);
   let phase: "running" | "finishing" | "done" = "running";
-  const done = (outcome: ExecuteOutcome): void => {
-    if (phase === "done") return;
-    // Sent first: if this very call is terminated, the next interrupt finds the cell still running.
-    send({ type: "done", id: request.id, outcome });
-    phase = "done";
-    running.delete(request.id);
-  };
+  const done = (outcome: ExecuteOutcome): void =>
+    asKernel(() => {
+      if (phase === "done") return;
+      // Sent first: if this very call is terminated, the next interrupt finds the cell still running.
+      send({ type: "done", id: request.id, outcome });
+      phase = "done";
+      running.delete(request.id);
+    });
   const fail = (error: unknown): void => {
     if (phase === "done") return;
     // What listened to the signal has stopped because of the interrupt, whatever it calls that.
     const { aborted, reason } = work.abort.signal;
-    const described = describeError(aborted && isAbortError(error) ? reason : error);
+    const described = asKernel(() => describeError(aborted && isAbortError(error) ? reason : error));
     if (!request.silent) publish("error", described, { work });
     done({ status: "error", ...described, died: false });
   };
   const end = (ended: Ended): void => {
-    if (phase === "running") for (const unset of work.unset) settleBindings(unset);
+    if (phase === "running")
+      asKernel(() => {
+        for (const unset of work.unset) settleBindings(unset);
+      });
     if ("error" in ended) {
       fail(ended.error);
       return;
@@ -75,7 +80,7 @@ type Result = readonly unknown[] | undefined;
 function start(request: Execute, work: Work): Result | Promise<Result> {
   if (needsMagics(request.code)) {
     return import("../magics/magics.js").then(({ runWithMagics }) =>
-      runWithMagics(request.code, (code) => runCode(code, { ...request, whole: request.code }), work),
+      asKernel(() => runWithMagics(request.code, (code) => runCode(code, { ...request, whole: request.code }), work)),
     );
   }
   return runCode(request.code, request);
@@ -89,11 +94,19 @@ function needsMagics(code: string): boolean {
 /** V8 can be told to stop before a script that names a source map: then the debugger places its breakpoints. */
 const DEBUGGABLE = "\n//# sourceMappingURL=cell:";
 
+interface CodeRequest {
+  readonly executionCount: number;
+  readonly cellId?: string;
+  readonly unannounced?: boolean;
+  readonly whole?: string;
+}
+
 /** Run TypeScript as part of a cell. */
-export function runCode(
-  code: string,
-  request: { executionCount: number; cellId?: string; unannounced?: boolean; whole?: string },
-): Result | Promise<Result> {
+export function runCode(code: string, request: CodeRequest): Result | Promise<Result> {
+  return asKernel(() => compileAndRun(code, request));
+}
+
+function compileAndRun(code: string, request: CodeRequest): Result | Promise<Result> {
   const url = nameOf(request.executionCount);
   let cell: RewrittenCell;
   try {
@@ -128,7 +141,7 @@ export function runCode(
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
-  const result = body();
+  const result = asUser(body);
   return result instanceof Promise ? result.then((value) => value ?? takeMarked(work)) : (result ?? takeMarked(work));
 }
 
@@ -149,11 +162,13 @@ async function finish(request: Execute, work: Work, value: readonly unknown[]): 
   while (work.pending.size > 0) await Promise.all(work.pending);
   const last = value[0];
   if (last !== undefined && !request.silent && !isDisplayResult(last)) {
-    const { data, metadata } = await bundleOf(last);
+    // Not awaited where there is nothing to wait for: what follows is then still the kernel's work.
+    const bundle = asKernel(() => bundleOf(last));
+    const { data, metadata } = types.isPromise(bundle) ? await bundle : bundle;
     publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work });
   }
   const userExpressions: Record<string, unknown> = {};
-  for (const [name, expression] of Object.entries(request.userExpressions))
+  for (const [name, expression] of asKernel(() => Object.entries(request.userExpressions)))
     userExpressions[name] = await evaluate(expression);
   return { status: "ok", userExpressions, payload: work.payload };
 }

@@ -13,6 +13,7 @@ import { comms } from "./comms.js";
 import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
 import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
+import { asKernel } from "./intrinsics.js";
 import { criticalSection, flushStreams, send } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 
@@ -45,8 +46,8 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
       forgetEntered();
       repairImmediates();
     },
-    static: staticImport,
-    import: notebookImport,
+    static: (...request: Parameters<typeof staticImport>) => asKernel(() => staticImport(...request)),
+    import: (...request: Parameters<typeof notebookImport>) => asKernel(() => notebookImport(...request)),
     get meta() {
       return notebookMeta();
     },

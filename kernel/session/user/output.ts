@@ -3,6 +3,7 @@ import { messageFrame, sealStream, streamFrameStart } from "../frames.js";
 import type { PublishType } from "../handle.js";
 import type { FromUser } from "../messages.js";
 import { currentWork } from "./context.js";
+import { asKernel } from "./intrinsics.js";
 import { enterCritical, leaveCritical, type Shared, STREAM_BYTES, slot, tryLock, unlock, writeAll } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
@@ -19,10 +20,12 @@ export function connectOutput(memory: Shared): void {
 
 /** Send a message to P, after the text written before it. */
 export function send(message: FromUser, buffers: readonly Uint8Array[] = []): void {
-  const frame = messageFrame(message, buffers);
-  locked(() => {
-    flush();
-    writeAll(frame);
+  asKernel(() => {
+    const frame = messageFrame(message, buffers);
+    locked(() => {
+      flush();
+      writeAll(frame);
+    });
   });
 }
 

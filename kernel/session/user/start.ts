@@ -8,6 +8,7 @@ import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
 import { repairImmediates } from "./guards.js";
 import { answerInput, connectInput } from "./input.js";
+import { asKernel, keepIntrinsics, leaveKernel } from "./intrinsics.js";
 import { connectOutput, send } from "./output.js";
 import type { Relayed } from "./relay.js";
 import { type Shared, slot } from "./shared.js";
@@ -28,7 +29,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   const takeUp = (): void => {
     const relayed = later.shift();
     if (later.length > 0) plainTimeout(takeUp, 0);
-    if (relayed) handle(relayed, memory);
+    if (relayed) asKernel(() => handle(relayed, memory));
   };
   const postpone = (relayed: Relayed): void => {
     later.push(relayed);
@@ -44,12 +45,13 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   port.on("message", (relayed: Relayed) => {
     if (!take(relayed)) return;
     if (later.length > 0) postpone(relayed);
-    else handle(relayed, memory);
+    else asKernel(() => handle(relayed, memory));
   });
   watchdog.unref();
   installStreams(watchdog);
   watchErrors();
   installGlobals(memory, port);
+  keepIntrinsics();
   Atomics.store(memory.control, slot.ready, 1);
   send({ type: "ready" });
 }
@@ -63,6 +65,7 @@ function handle({ message, buffers }: Relayed, memory: Shared): void {
       return;
     case "interrupt":
       Atomics.store(memory.control, slot.seen, message.seq);
+      leaveKernel();
       forgetEntered();
       repairImmediates();
       Atomics.store(memory.control, slot.syncChild, 0);
