@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { command, kernelReady, type Lab, type OpenNotebook, startLab } from "../helpers/lab.js";
 
@@ -65,39 +68,51 @@ class Person {
   }
 }
 
-describe("a day in JupyterLab", { timeout: 900_000 }, () => {
+type Day = (
+  name: string,
+  cells: readonly string[],
+  body: (person: Person, open: OpenNotebook, lab: Lab) => Promise<void>,
+) => void;
+
+/** Starts a front end for the suite; the returned function makes a test in a fresh notebook of its cells. */
+function days(program: "jupyter-lab" | "jupyter-notebook"): Day {
   let lab: Lab;
   let missing = "";
   before(async () => {
     const started = await startLab({
-      settings: {
-        "@jupyterlab/completer-extension/manager": { showDocumentationPanel: true },
-      },
+      program,
+      settings: { "@jupyterlab/completer-extension/manager": { showDocumentationPanel: true } },
     });
     if (typeof started === "string") missing = started;
     else lab = started;
   });
   after(() => lab?.stop());
-
   let count = 0;
-  /** A test in a fresh notebook of these cells. */
-  const day = (name: string, cells: readonly string[], body: (person: Person, open: OpenNotebook) => Promise<void>) =>
-    test(name, async (context) => {
+  return (name, cells, body) =>
+    void test(name, async (context) => {
       if (missing) return context.skip(missing);
       const file = `day-${++count}.ipynb`;
       lab.write(file, cells);
       const open = await lab.open(file);
       try {
-        await body(new Person(open), open);
-        assert.deepEqual(open.errors, [], "nothing went wrong in the page");
+        await body(new Person(open), open, lab);
+        // Notebook 7 trips over a setting of its own while it starts.
+        const errors = open.errors.filter((error) => !/reading 'schema'[\s\S]*notebook_core/.test(error));
+        assert.deepEqual(errors, [], "nothing went wrong in the page");
       } catch (error) {
-        if (process.env.SCREENSHOTS) await open.page.screenshot({ path: `${process.env.SCREENSHOTS}/${file}.png` });
+        // For whoever wants to see what failed: a folder for pictures.
+        if (process.env.SCREENSHOTS) await open.page.screenshot({ path: join(process.env.SCREENSHOTS, `${file}.png`) });
         throw error;
       } finally {
         await open.page.context().close();
-        await lab.endKernels();
+        // One test shuts the server down.
+        await lab.endKernels().catch(() => {});
       }
     });
+}
+
+describe("a day in JupyterLab", { timeout: 900_000 }, () => {
+  const day = days("jupyter-lab");
 
   day(
     "completes on Tab with kinds and documentation, behind emoji too",
@@ -316,7 +331,7 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
   day(
     "two notebooks, renamed and moved, each keep their own kernel",
     ["let mine = 1; mine"],
-    async (person, { page }) => {
+    async (person, { page }, lab) => {
       assert.equal(await person.runs(0), "1");
       lab.write("other.ipynb", ["typeof mine"]);
       await command(page, "docmanager:open", { path: "other.ipynb" });
@@ -358,7 +373,7 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
   day(
     "starts a notebook and a console from the launcher, with the logo",
     ["let shared = 7;"],
-    async (person, { page, start }) => {
+    async (person, { page, start }, lab) => {
       await person.runs(0);
       await start("notebook:create-console");
       const prompt = page.locator(".jp-CodeConsole-input .cm-content");
@@ -390,7 +405,98 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
       assert.equal(saved.metadata.language_info.file_extension, ".ts");
     },
   );
+
+  day(
+    "completes while typing where the setting says so",
+    ['const greeting = "hello";', ""],
+    async (person, { page }) => {
+      const plugin = "@jupyterlab/completer-extension:manager";
+      await page.evaluate(
+        `globalThis.jupyterapp.serviceManager.settings.save(${JSON.stringify(plugin)}, '{"autoCompletion": true}')`,
+      );
+      await page.reload();
+      await kernelReady(page);
+      await person.runs(0);
+      await person.goTo(1);
+      await page.keyboard.type("greeting.toUpp", { delay: 60 });
+      await page.locator(".jp-Completer-item").getByText("toUpperCase").waitFor();
+    },
+  );
+
+  day(
+    "leaves no process behind when Lab is shut down",
+    ["console.log([process.pid, process.ppid].join())"],
+    async (person, _, lab) => {
+      const pids = (await person.runs(0)).trim().split(",").map(Number);
+      assert.equal(pids.length, 2);
+      await lab.api("shutdown", "POST");
+      const alive = () => pids.filter(exists);
+      for (let tries = 0; tries < 100 && alive().length > 0; tries++) await sleep(100);
+      assert.deepEqual(alive(), []);
+    },
+  );
 });
+
+describe("Notebook 7", { timeout: 300_000 }, () => {
+  const day = days("jupyter-notebook");
+
+  day(
+    "runs, completes, explains, stops and restarts",
+    [
+      "/** Doubles a number. */\nfunction double(n: number): number {\n  return 2 * n;\n}\ndouble(21)",
+      "doub",
+      "while (true);",
+      "typeof double",
+    ],
+    async (person, { page, start }) => {
+      assert.equal(await person.runs(0), "42");
+      await checkerReady(page, "double", /Doubles a number/);
+      await person.goTo(1);
+      await page.keyboard.press("Tab");
+      const first = page.locator(".jp-Completer-item").first();
+      await first.waitFor();
+      assert.match(await first.innerText(), /double\s+function/);
+      await page.keyboard.press("Enter");
+      await person.reads(1, "double");
+      await page.keyboard.press("Shift+Tab");
+      await page.locator(".jp-Tooltip-content").getByText("Doubles a number").waitFor();
+      await page.keyboard.press("Escape");
+      await person.run(2);
+      await page.waitForTimeout(700);
+      await person.press("interrupt");
+      await person.sees(2, /interrupt/i);
+      await person.idle();
+      assert.equal(await person.runs(3), "'function'");
+      await start("notebook:restart-kernel");
+      await page.locator(".jp-Dialog .jp-mod-accept").click();
+      await kernelReady(page);
+      assert.equal(await person.runs(3), "'undefined'");
+    },
+  );
+
+  const built = join(dirname(fileURLToPath(import.meta.url)), "../..");
+  day(
+    "draws widgets",
+    [
+      `const { inventStages } = await import(${JSON.stringify(join(built, "test/helpers/episodes.js"))});
+const { present } = await import(${JSON.stringify(join(built, "widgets/present.js"))});
+display(present(inventStages().scored, Jupyter.comms), { raw: true });`,
+    ],
+    async (person, { page }) => {
+      await person.run(0);
+      await page.waitForSelector(".ps-lens .ps-t");
+    },
+  );
+});
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Waits until the type checker, which warms up after the first cells, answers for a name. */
 async function checkerReady(page: Page, name: string, text: RegExp): Promise<void> {
