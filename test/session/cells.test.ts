@@ -210,7 +210,7 @@ describe("running cells", () => {
         "Object",
         "Error",
         "Reflect",
-        "process",
+
         "setTimeout",
       ]) {
         await is(`globalThis.${name} = null;`, undefined);

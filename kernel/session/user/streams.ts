@@ -9,6 +9,8 @@ import { currentWork } from "./context.js";
 import { publish, writeStream } from "./output.js";
 
 type Name = "stdout" | "stderr";
+/** Taken before any cell can replace it. */
+const { get: read } = Reflect;
 
 /** Replace the process's streams and the console's methods. */
 export function installStreams(watchdog: Worker): void {
@@ -37,7 +39,7 @@ export function installStreams(watchdog: Worker): void {
 
 /** What `console` writes to: it colours as in a terminal, though programs that ask whether they may move the cursor are told no. */
 function asTerminal(stream: NotebookStream): NotebookStream {
-  return new Proxy(stream, { get: (target, key) => key === "isTTY" || Reflect.get(target, key) });
+  return new Proxy(stream, { get: (target, key) => key === "isTTY" || read(target, key) });
 }
 
 type NotebookStream = Writable & { readonly fd: number; readonly isTTY: boolean };
