@@ -100,6 +100,9 @@ describe("programs of others run the kernel", { timeout: 300_000 }, () => {
         result: true,
         comm: [{ hello: 1 }, [12]],
         subshells: true,
+        said: true,
+        interrupted: "error",
+        forgotten: true,
       });
     } finally {
       server.kill("SIGTERM");
@@ -195,7 +198,19 @@ const spoken = new Promise((resolve) => kernel.registerCommTarget("probe", (comm
 await run("const comm = Jupyter.comms.open('probe', { x: 1 }); comm.onMessage(({ data, buffers }) => comm.send(data, { buffers }))");
 const comm = await spoken;
 const subshells = (await kernel.info).supported_features.includes("kernel subshells");
+const asking = kernel.requestExecute({ code: "const said = await input('word? '); said", allow_stdin: true });
+asking.onStdin = (message) => kernel.sendInputReply({ status: "ok", value: message.content.prompt + "yes" }, message.header);
+asking.onIOPub = (message) => outputs.push(message);
+await asking.done;
+const said = outputs.some((m) => m.header.msg_type === "execute_result" && /word\\? yes/.test(m.content.data["text/plain"]));
+const stopped = kernel.requestExecute({ code: "while (true);" });
+setTimeout(() => kernel.interrupt(), 500);
+const interrupted = (await stopped.done).content.status;
+await kernel.restart();
+const after = kernel.requestExecute({ code: "typeof said" });
+const restarted = new Promise((resolve) => { after.onIOPub = (m) => m.header.msg_type === "execute_result" && resolve(m.content.data["text/plain"]); });
+const forgotten = /undefined/.test(await restarted);
 await session.shutdown();
-console.log(JSON.stringify({ status, result, comm, subshells }));
+console.log(JSON.stringify({ status, result, comm, subshells, said, interrupted, forgotten }));
 process.exit(0);
 `;
