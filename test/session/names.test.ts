@@ -99,6 +99,16 @@ describe("names a cell sees", () => {
     assert.equal((await run("trapped")).text, "0");
   });
 
+  it("an inspected value shows what a Map, a Set, a RegExp and a function's head hold", async () => {
+    await run(
+      "const held = new Map([['k', new Set([1])]]); const matcher = /a\\/b/gi; function headed(a = ')', { b } = {}) { return a }",
+    );
+    const seen = async (name: string) => (await session.runtimeInspect(name))?.["text/plain"];
+    assert.equal(await seen("held"), "Map(1) { 'k' => Set(1) }");
+    assert.equal(await seen("matcher"), "/a\\/b/gi");
+    assert.match(String(await seen("headed")), /^function headed\(a = ["']\)["'], \{ b \} = \{\}\)$/);
+  });
+
   it("the DevTools protocol works while a cell is busy", async () => {
     const running = run("{ const end = Date.now() + 500; while (Date.now() < end); }");
     const started = performance.now();
