@@ -63,7 +63,7 @@ export type ExecuteOutcome =
       readonly ename: string;
       readonly evalue: string;
       readonly traceback: readonly string[];
-      /** The error has not been published: the protocol side does (only when the user process died). */
+      /** The error has not been published: the protocol side does (when the user process died, or never began the cell). */
       readonly died: boolean;
     }
   | { readonly status: "aborted" };

@@ -97,7 +97,8 @@ class UserSession<Parent> implements Session<Parent> {
   async restart(): Promise<void> {
     const old = this.#user;
     await old.end("the kernel was restarted");
-    if (!this.#disposed) this.#user = this.#start();
+    // A cell that came meanwhile has started a new one already.
+    if (!this.#disposed && this.#user === old) this.#user = this.#start();
   }
 
   async dispose(): Promise<void> {
@@ -142,6 +143,14 @@ interface Owner {
 interface RunningCell<Parent> {
   readonly request: ExecuteRequest<Parent>;
   readonly settle: (outcome: ExecuteOutcome) => void;
+  /** The last question asked before it was sent. */
+  readonly sentAfter: number;
+}
+
+interface Asked {
+  readonly type: ToUser["type"];
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** One user process, from its start to its end. */
@@ -151,7 +160,7 @@ class UserProcess<Parent> {
   readonly #child: ChildProcess;
   readonly #toUser: Writable;
   readonly #running = new Map<string, RunningCell<Parent>>();
-  readonly #asked = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #asked = new Map<number, Asked>();
   readonly #events: SessionOptions<Parent>["events"];
   readonly #owner: Owner;
   readonly #closed: Promise<void>;
@@ -228,7 +237,7 @@ class UserProcess<Parent> {
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
     return new Promise((settle) => {
-      this.#running.set(request.id, { request, settle });
+      this.#running.set(request.id, { request, settle, sentAfter: this.#seq });
       this.#latest = request.parent;
       this.#send({ type: "execute", ...request });
     });
@@ -256,8 +265,9 @@ class UserProcess<Parent> {
         reject(new Error(`the user process has ended: ${this.#ending}`));
         return;
       }
-      this.#asked.set(seq, { resolve, reject });
-      this.#send(request(seq), buffers);
+      const message = request(seq);
+      this.#asked.set(seq, { type: message.type, resolve, reject });
+      this.#send(message, buffers);
     });
   }
 
@@ -363,6 +373,9 @@ class UserProcess<Parent> {
         this.comms = new Map(message.open);
         return;
       case "interrupted":
+        this.#settleLost(message.seq);
+        this.#answer(message.seq, undefined);
+        return;
       case "handled":
         this.#answer(message.seq, undefined);
         return;
@@ -459,6 +472,20 @@ class UserProcess<Parent> {
       this.#settleAll(reason);
       this.#owner.died(reason, code, signal, this.#ready);
     } else this.#settleAll(this.#ending);
+  }
+
+  /** An interrupt has ended all that was sent before it; a termination that hit the very delivery of a message has lost it. */
+  #settleLost(interrupt: number): void {
+    const evalue = "the cell was interrupted";
+    const traceback = [`\u001b[1;31mKeyboardInterrupt\u001b[0m: ${evalue}`];
+    for (const [id, { sentAfter }] of this.#running)
+      if (sentAfter < interrupt)
+        this.#done(id, { status: "error", ename: "KeyboardInterrupt", evalue, traceback, died: true });
+    for (const [seq, { type, resolve }] of this.#asked) {
+      if (type !== "comm" || seq >= interrupt) continue;
+      this.#asked.delete(seq);
+      resolve(undefined);
+    }
   }
 
   #tellIdle(): void {
