@@ -44,7 +44,7 @@ test("no order of cells, interrupts, comms, crashes and restarts wedges a sessio
         parent: { cell: -1 },
       })
       .catch(() => undefined);
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 30; round++) {
     const said: string[] = [];
     const running = new Set<Promise<unknown>>();
     for (let step = 0; step < 12; step++) {
