@@ -1,6 +1,7 @@
 /** Rich views of plain values: tables, images, charts. What is not here shows as text alone. */
 import { Buffer } from "node:buffer";
-import { inspect, types } from "node:util";
+import { types } from "node:util";
+import { printed } from "./print.js";
 
 const MAX_ROWS = 100;
 const MAX_COLUMNS = 40;
@@ -114,14 +115,17 @@ function sparkline(values: NumberArray, min: number, max: number): string {
 /** An array of plain objects is a table. */
 function recordsView(rows: readonly unknown[]): Record<string, unknown> | undefined {
   if (rows.length === 0 || !rows.slice(0, MAX_ROWS).every(isRecord)) return undefined;
-  const columns: string[] = [];
+  const names = new Set<string>();
   for (const row of rows.slice(0, MAX_ROWS) as Record<string, unknown>[]) {
-    for (const key of Object.keys(row)) if (!columns.includes(key)) columns.push(key);
+    for (const key of Object.keys(row)) names.add(key);
+    if (names.size > MAX_COLUMNS) return undefined;
   }
-  if (columns.length === 0 || columns.length > MAX_COLUMNS) return undefined;
+  const columns = [...names];
+  if (columns.length === 0) return undefined;
+  const text = memoized(cellText);
   const body = (rows.slice(0, MAX_ROWS) as Record<string, unknown>[]).map((row, index) => [
     String(index),
-    ...columns.map((column) => (column in row ? cellText(data(row, column)) : "")),
+    ...columns.map((column) => (column in row ? text(data(row, column)) : "")),
   ]);
   return { "text/html": table(["", ...columns], body, rows.length) };
 }
@@ -143,7 +147,8 @@ function data(row: object, key: string): unknown {
 
 function mapView(map: Map<unknown, unknown>): Record<string, unknown> | undefined {
   if (map.size === 0) return undefined;
-  const rows = first(map.entries()).map(([key, value]) => [cellText(key), cellText(value)]);
+  const text = memoized(cellText);
+  const rows = first(map.entries()).map(([key, value]) => [text(key), text(value)]);
   return { "text/html": table(["key", "value"], rows, map.size) };
 }
 
@@ -168,9 +173,19 @@ function first<T>(values: IterableIterator<T>): T[] {
 }
 
 function cellText(value: unknown): string {
-  const text =
-    typeof value === "string" ? value : inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 10 });
+  const options = { depth: 1, breakLength: Infinity, maxArrayLength: 10, maxStringLength: MAX_CELL + 1 };
+  const text = typeof value === "string" ? value : printed(value, options, MAX_COLUMNS);
   return text.length > MAX_CELL ? `${text.slice(0, MAX_CELL)}...` : text;
+}
+
+/** The same object in many cells is printed once. */
+function memoized(print: (value: unknown) => string): (value: unknown) => string {
+  const known = new Map<unknown, string>();
+  return (value) => {
+    const text = known.get(value) ?? print(value);
+    known.set(value, text);
+    return text;
+  };
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[], total: number): string {

@@ -7,6 +7,7 @@ import { currentWork } from "../user/context.js";
 import { publish, writeStream } from "../user/output.js";
 import { InterruptedError } from "../user/work.js";
 import { richView } from "./describe.js";
+import { printed } from "./print.js";
 
 /** A method under this symbol returns a mime bundle or a promise of one. */
 export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;
@@ -209,7 +210,7 @@ function describe(value: unknown): Bundle {
 export function plainText(value: unknown): string {
   let text: string;
   try {
-    text = inspect(value, { colors: false });
+    text = printed(value, { colors: false });
   } catch (error) {
     text = `[this value cannot be printed: ${error instanceof Error ? error.message : String(error)}]`;
   }

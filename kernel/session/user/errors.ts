@@ -6,9 +6,10 @@ import { findSourceMap } from "node:module";
 import { isAbsolute, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath, URL } from "node:url";
-import { inspect, types } from "node:util";
+import { types } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
+import { printed } from "../rich/print.js";
 import { currentWork, workOfPromise } from "./context.js";
 import { asKernel } from "./intrinsics.js";
 import { publish } from "./output.js";
@@ -124,8 +125,8 @@ function isStop(error: unknown): boolean {
 /** Content of an `error` message. Never throws, whatever was thrown. */
 export function describeError(error: unknown): { ename: string; evalue: string; traceback: string[] } {
   if (!isError(error)) {
-    const evalue = typeof error === "string" ? error : safely(() => inspect(error), plainly(error));
-    const shown = safely(() => inspect(error, { colors: true }), evalue);
+    const evalue = typeof error === "string" ? error : safely(() => printed(error), plainly(error));
+    const shown = safely(() => printed(error, { colors: true }), evalue);
     return { ename: "Uncaught", evalue, traceback: [`${red("Uncaught")} ${shown}`] };
   }
   // Makes the stack, which may say it better than V8 did: see rename.
@@ -133,11 +134,11 @@ export function describeError(error: unknown): { ename: string; evalue: string; 
   const ename = nameOf(error);
   const message = read(error, "message");
   const evalue =
-    typeof message === "string" ? message : message === undefined ? "" : safely(() => inspect(message), "");
+    typeof message === "string" ? message : message === undefined ? "" : safely(() => printed(message), "");
   if (ename === "KeyboardInterrupt") return { ename, evalue, traceback: [`${red(ename)}: ${evalue}`] };
   const frames = safely(() => codeFramesOf(error), []);
   const text = safely(
-    () => withoutBrackets(inspect(error, { colors: true })),
+    () => withoutBrackets(printed(error, { colors: true })),
     `${ename}${evalue && `: ${evalue}`}\n(the rest of this error cannot be shown: reading it throws)`,
   );
   return { ename, evalue, traceback: [...frames, ...emphasise(text).split("\n")] };
@@ -153,7 +154,7 @@ function safely<T>(attempt: () => T, otherwise: T): T {
 
 /** What can be said of a value that fails to print itself. */
 function plainly(value: unknown): string {
-  return safely(() => inspect(value, { customInspect: false }), "a value that cannot be printed");
+  return safely(() => printed(value, { customInspect: false }), "a value that cannot be printed");
 }
 
 /** A property of whatever was thrown, without trusting it. */
