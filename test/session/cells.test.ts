@@ -184,6 +184,9 @@ describe("running cells", () => {
     );
     await shows("import { setTimeout } from 'node:timers/promises'; await setTimeout(1, 'slept')", "'slept'");
     assert.match((await run("null.x")).traceback, /^TypeError/m);
+    assert.match((await run("Symbol()")).traceback, /^TypeError: Symbol is not a function$/m);
+    assert.match((await run("const NaN = 1")).traceback, /SyntaxError: Identifier 'NaN' has already been declared/);
+    assert.match((await run("({}).constructor.freeze({ icy: 1 }).icy = 2")).traceback, /read only property 'icy'/);
     const { outcome } = await run("display = 1");
     assert.equal(outcome.status === "error" && outcome.evalue, "Assignment to constant variable.");
     assert.match((await run("%whos")).stdout, /^fetch +function/m);

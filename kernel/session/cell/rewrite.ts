@@ -396,8 +396,13 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
   }
 }
 
+/** Names of the global object that no script may declare; a shadow of them would only be a trap. */
+const RESERVED = new Set(["undefined", "NaN", "Infinity"]);
+
 function declare(identifiers: readonly Node[], kind: "var" | "lexical", { start, end }: Node, scope: Scope): void {
   for (const id of identifiers) {
+    if (RESERVED.has(String(id.name)))
+      throw new CellSyntaxError(`Identifier '${id.name}' has already been declared`, 1, 1, undefined);
     const place = kind === "lexical" && id.start >= start ? id.start : start;
     scope.declared.set(String(id.name), { kind, start: place, end });
   }

@@ -378,16 +378,13 @@ function codeOfNode(error: Error): string {
 
 /** "Cannot assign to read only property" of a global is how V8 says that a constant of a cell was assigned. */
 function rename(error: Error): Error {
-  if (!(error instanceof TypeError)) return error;
   const message = String(error.message);
-  if (/^Cannot assign to read only property '[^']+' of object '#<Object>'$/.test(message)) {
-    Object.defineProperty(error, "message", {
-      value: "Assignment to constant variable.",
-      writable: true,
-      configurable: true,
-      enumerable: false,
-    });
-  }
+  const [, key = ""] = /^Cannot assign to read only property '([^']+)' of object '#<Object>'$/.exec(message) ?? [];
+  const constant = error instanceof TypeError && Object.getOwnPropertyDescriptor(globalThis, key)?.writable === false;
+  // The names that the rewriter gives have a mark that nobody sees, and nobody types.
+  const better = constant ? "Assignment to constant variable." : message.replaceAll(FUNCTION_MARK, "");
+  if (better !== message)
+    Object.defineProperty(error, "message", { value: better, writable: true, configurable: true, enumerable: false });
   return error;
 }
 
