@@ -1,9 +1,11 @@
 /** P's side of the user process: starts it, talks to it, notices how it ends, and starts it again. */
 import { type ChildProcess, spawn } from "node:child_process";
+import inspector from "node:inspector";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { fileURLToPath } from "node:url";
 import { type Frame, FrameDecoder, messageFrame } from "./frames.js";
+import { Garbage } from "./garbage.js";
 import type {
   CellScript,
   CommMessage,
@@ -40,6 +42,12 @@ class UserSession<Parent> implements Session<Parent> {
   readonly #options: SessionOptions<Parent>;
   readonly #listeners = new Set<(method: string, params: Readonly<Record<string, unknown>>) => void>();
   #user: UserProcess<Parent>;
+  /** This process's; U sees to its own. */
+  readonly #garbage = new Garbage(() => {
+    const session = new inspector.Session();
+    session.connect();
+    return session;
+  });
   #disposed = false;
   #failedStarts = 0;
 
@@ -54,6 +62,7 @@ class UserSession<Parent> implements Session<Parent> {
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
     if (this.#user.ended && !this.#disposed) this.#user = this.#start();
+    this.#garbage.cell();
     return this.#user.execute(request);
   }
 

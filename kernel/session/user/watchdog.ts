@@ -8,6 +8,7 @@ import { Session } from "node:inspector";
 import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
 import { FrameDecoder, messageFrame, sealStream } from "../frames.js";
+import { Garbage } from "../garbage.js";
 import type { FromUser, ToUser } from "../messages.js";
 import { FROM_P, shared, slot, tryLock, unlock, writeAll } from "./shared.js";
 
@@ -35,6 +36,11 @@ const CRITICAL_MS = 10_000;
 
 const asyncChildren = new Set<number>();
 let posted = 0;
+const garbage = new Garbage(() => {
+  const session = new Session();
+  session.connectToMainThread();
+  return session;
+});
 const unseen = new Map<number, { message: unknown; buffers: readonly Uint8Array[] }>();
 
 watchStreams();
@@ -68,6 +74,10 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
     case "interrupt":
       relay(message, buffers);
       void interrupt(message.seq, message.idle ? IDLE_BLOCKED_MS : BLOCKED_MS);
+      return;
+    case "execute":
+      garbage.cell();
+      relay(message, buffers);
       return;
     default:
       relay(message, buffers);
