@@ -93,6 +93,14 @@ export class Breakpoints {
     );
   }
 
+  /** Stops at the first statement of a cell, once. Gives V8's id for it. */
+  async enter(scriptId: string): Promise<string | undefined> {
+    const location = { scriptId, lineNumber: 0, columnNumber: 0 };
+    const placed = await this.#inspector.call("Debugger.setBreakpoint", { location }).catch(() => undefined);
+    if (placed !== undefined) this.#unplaced.push(placed.breakpointId);
+    return placed?.breakpointId;
+  }
+
   async #placeByUrl(path: string): Promise<void> {
     const urlRegex = `^${pathToFileURL(path).href.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(\\?.*)?$`;
     await Promise.all(

@@ -101,6 +101,7 @@ const results = {
   "Debugger.getScriptSource": z.object({ scriptSource: z.string() }),
   "Debugger.evaluateOnCallFrame": evaluated,
   "Runtime.evaluate": evaluated,
+  "Runtime.awaitPromise": evaluated,
   "Runtime.callFunctionOn": evaluated,
   "Runtime.getProperties": z.object({
     result: z.array(property),
@@ -146,7 +147,13 @@ interface Parameters {
   "Debugger.stepOut": None;
   "Debugger.getScriptSource": { readonly scriptId: string };
   "Debugger.evaluateOnCallFrame": EvaluateOptions & { readonly callFrameId: string };
-  "Runtime.evaluate": EvaluateOptions & { readonly awaitPromise?: boolean };
+  /** Breaks are disabled: V8 aborts where an expression stops that interrupts a function at its very beginning. */
+  "Runtime.evaluate": EvaluateOptions & { readonly disableBreaks: true };
+  "Runtime.awaitPromise": {
+    readonly promiseObjectId: string;
+    readonly generatePreview?: boolean;
+    readonly returnByValue?: boolean;
+  };
   "Runtime.callFunctionOn": {
     readonly objectId: string;
     readonly functionDeclaration: string;

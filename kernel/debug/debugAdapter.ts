@@ -21,7 +21,7 @@ import {
 } from "./requests.js";
 import { scopesOf } from "./scopes.js";
 import { Scripts } from "./scripts.js";
-import { evaluable } from "./syntax.js";
+import { evaluable, isName } from "./syntax.js";
 import { describe, Variables } from "./variables.js";
 
 /** What the debugger needs of the session. */
@@ -330,7 +330,9 @@ export class DebugAdapter {
 
   async #evaluate({ expression, frameId, context }: Arguments<"evaluate">): Promise<Bodies["evaluate"]> {
     const call = this.#callOf(frameId);
-    const { result } = await this.#run(expression, call, { throwOnSideEffect: context === "hover" });
+    const hover = context === "hover";
+    if (hover && !isName(expression)) throw new Error(`${expression} is not shown: it is more than a name`);
+    const { result } = await this.#run(expression, call, { throwOnSideEffect: hover });
     const { value, type, variablesReference, indexedVariables } = this.#variables.value("", result, expression, call);
     return {
       result: value,
@@ -347,16 +349,26 @@ export class DebugAdapter {
     options: { readonly throwOnSideEffect?: boolean; readonly returnByValue?: boolean },
   ): Promise<Evaluated> {
     const { expression, awaits } = evaluable(text, call === undefined);
-    const common = {
-      expression,
-      objectGroup: OBJECT_GROUP,
-      generatePreview: options.returnByValue !== true,
-      ...options,
-    };
+    const { throwOnSideEffect = false, returnByValue = false } = options;
+    const shown = { generatePreview: !returnByValue, returnByValue };
+    const asked = { expression, objectGroup: OBJECT_GROUP, throwOnSideEffect, ...shown };
     // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
-    const evaluated = await (call === undefined
-      ? this.#inspector.call("Runtime.evaluate", { ...common, awaitPromise: awaits })
-      : this.#inspector.call("Debugger.evaluateOnCallFrame", { ...common, callFrameId: call.callFrameId }));
+    let evaluated: Evaluated;
+    if (call !== undefined)
+      evaluated = await this.#inspector.call("Debugger.evaluateOnCallFrame", {
+        ...asked,
+        callFrameId: call.callFrameId,
+      });
+    else if (awaits) {
+      const { result } = await this.#inspector.call("Runtime.evaluate", {
+        ...asked,
+        returnByValue: false,
+        disableBreaks: true,
+      });
+      const promiseObjectId = result.objectId ?? "";
+      if (result.subtype !== "promise") throw new Error(describe(result));
+      evaluated = await this.#inspector.call("Runtime.awaitPromise", { promiseObjectId, ...shown });
+    } else evaluated = await this.#inspector.call("Runtime.evaluate", { ...asked, disableBreaks: true });
     const { exceptionDetails } = evaluated;
     if (exceptionDetails === undefined) return evaluated;
     const { exception, text: what = "the expression failed" } = exceptionDetails;
@@ -380,6 +392,7 @@ export class DebugAdapter {
     frameId,
   }: Arguments<"richInspectVariables">): Promise<Bodies["richInspectVariables"]> {
     const call = this.#callOf(frameId);
+    if (!isName(variableName)) throw new Error(`${variableName} has no value here: it is not a name`);
     const { result } = await this.#run(variableName, call, { throwOnSideEffect: true }).catch(() => {
       throw new Error(`${variableName} has no value here that can be shown without running code`);
     });

@@ -17,8 +17,9 @@ import { describe } from "./variables.js";
 export const THREAD = 1;
 /** A step that meets only code that is not shown gives up after so many tries. */
 const STEP_LIMIT = 500;
-/** How long V8 may take to go on after it was told to. */
-const RESUME_MS = 1_000;
+/** How long V8 may take to go on after it was told to, and to stop; it is told again then, as it has been seen to miss it. */
+const PATIENCE_MS = 200;
+const REPEATS = 10;
 
 export const EXCEPTION_FILTERS: DebugProtocol.ExceptionBreakpointsFilter[] = [
   {
@@ -65,11 +66,13 @@ export class Execution {
   #filters: readonly string[] = [];
   /** V8's present pause, whether the user is told of it or not. */
   #paused: Paused | undefined;
-  #resumption: (() => void) | undefined;
+  readonly #onResumed = new Set<() => void>();
   #stop: Stop | undefined;
   /** What the user asked V8 to do; decides whether the next pause is shown. */
   #step: { method: StepMethod; from: SourcePosition | undefined; depth: number; tries: number } | undefined;
   #pausing = false;
+  /** V8's breakpoint at the beginning of the cell that is to be paused. */
+  #entry: string | undefined;
   #frameIds = 1;
 
   constructor(parts: {
@@ -136,6 +139,11 @@ export class Execution {
     this.#pausing = true;
     await this.#breakpoints.wait(true);
     await this.#inspector.call("Debugger.pause", {});
+    let repeats = 0;
+    const again = setInterval(() => {
+      if (!this.#pausing || ++repeats > REPEATS) clearInterval(again);
+      else if (this.#paused === undefined) this.#inspector.call("Debugger.pause", {}).catch(() => undefined);
+    }, PATIENCE_MS).unref();
   }
 
   /** @throws where the session is not stopped. */
@@ -145,7 +153,7 @@ export class Execution {
       method === "Debugger.resume" ? undefined : { method, from: frames[0]?.place, depth: callsOf(frames), tries: 0 };
     // The stop is over when the user says so: V8's word of it may come after what the session does next.
     this.#endStop();
-    await this.#inspector.call(method, {});
+    await this.#tell(method);
   }
 
   /** Lets the session run, whatever it waits for, and forgets what the user asked. */
@@ -154,16 +162,23 @@ export class Execution {
     this.#step = undefined;
     this.#pausing = false;
     await this.#inspector.call("Debugger.setSkipAllPauses", { skip: true });
-    if (this.#paused !== undefined) {
-      const resumed = new Promise<void>((resolve) => {
-        this.#resumption = resolve;
-        setTimeout(resolve, RESUME_MS).unref();
-      });
-      await this.#inspector.call("Debugger.resume", {}).catch(() => undefined);
-      await resumed;
-    }
+    await this.#tell("Debugger.resume").catch(() => undefined);
     this.#paused = undefined;
     this.#endStop();
+  }
+
+  /** Settles when V8 has gone on. Rejects where it was not paused. */
+  async #tell(method: GoOn): Promise<void> {
+    const resumed = new Promise<true>((resolve) => {
+      this.#onResumed.add(() => resolve(true));
+    });
+    await this.#inspector.call(method, {});
+    for (let repeats = 0; repeats < REPEATS; repeats++) {
+      const late = new Promise<false>((resolve) => setTimeout(resolve, PATIENCE_MS, false).unref());
+      if (await Promise.race([resumed, late])) return;
+      // An error says that it is not paused any more.
+      await this.#inspector.call(method, {});
+    }
   }
 
   /** The process of the session is gone, and every pause with it. */
@@ -187,8 +202,8 @@ export class Execution {
 
   resumed(): void {
     this.#paused = undefined;
-    this.#resumption?.();
-    this.#resumption = undefined;
+    for (const tell of this.#onResumed) tell();
+    this.#onResumed.clear();
     this.#endStop();
   }
 
@@ -202,19 +217,20 @@ export class Execution {
   async #goOn(paused: Paused, method: GoOn): Promise<void> {
     if (this.#paused !== paused) return;
     this.#paused = undefined;
-    await this.#inspector.call(method, {}).catch(() => undefined);
+    await this.#tell(method).catch(() => undefined);
   }
 
   async #beforeScript(paused: Paused): Promise<void> {
     const scriptId = paused.data?.scriptId ?? paused.callFrames[0]?.location.scriptId ?? "";
     await this.#prepare(scriptId);
-    const entering = this.#pausing && this.#scripts.isCell(scriptId);
-    await this.#goOn(paused, entering ? "Debugger.stepInto" : (this.#step?.method ?? "Debugger.resume"));
+    // A step from here does not always lead on; a breakpoint does.
+    if (this.#pausing && this.#scripts.isCell(scriptId)) this.#entry = await this.#breakpoints.enter(scriptId);
+    await this.#goOn(paused, this.#step?.method ?? "Debugger.resume");
   }
 
   async #judge(paused: Paused): Promise<void> {
     const exception = thrownBy(paused);
-    const hit = (paused.hitBreakpoints ?? []).length > 0;
+    const hit = paused.hitBreakpoints?.some((id) => id !== this.#entry) === true;
     const top = paused.callFrames[0];
     const topShown = top !== undefined && this.#isShown(top.location);
     if (exception !== undefined && !(topShown && (await this.#isWanted(paused))))

@@ -1,4 +1,5 @@
 import { parseSync } from "oxc-parser";
+import { RUNTIME } from "../session/cell/rewrite.js";
 import { stripTypes } from "../session/cell/transpile.js";
 
 interface Node {
@@ -106,7 +107,8 @@ export interface Evaluable {
  * it may await, and what it declares becomes a variable like the notebook's, which a cell may declare again.
  */
 export function evaluable(typed: string, global: boolean): Evaluable {
-  const text = (syntaxProblem(typed) === undefined ? typed : withoutTypes(typed)).trim().replace(/;$/, "");
+  const script = syntaxProblem(typed) === undefined ? typed : withoutTypes(typed);
+  const text = withImport(script).trim().replace(/;$/, "");
   const whole = `(${text}\n)`;
   const isExpression = syntaxProblem(whole) === undefined;
   if (!global) return { expression: isExpression ? whole : text, awaits: false };
@@ -126,11 +128,43 @@ function withoutTypes(text: string): string {
 /** `let` and `const` at the top as `var`. */
 function withVar(code: string): string {
   const { root } = programOf("script.js", code);
-  let text = code;
-  if (!isNode(root) || !Array.isArray(root.body)) return text;
-  for (const statement of root.body.toReversed()) {
-    if (!isNode(statement) || statement.type !== "VariableDeclaration") continue;
-    text = text.slice(0, statement.start) + text.slice(statement.start).replace(/^(?:let|const)\b/, "var");
-  }
-  return text;
+  if (!isNode(root) || !Array.isArray(root.body)) return code;
+  const declarations = root.body.filter(isNode).filter(({ type }) => type === "VariableDeclaration");
+  return declarations.reduceRight(
+    (text, { start }) => text.slice(0, start) + text.slice(start).replace(/^(?:let|const)\b/, "var"),
+    code,
+  );
+}
+
+/** `import()` as the notebook's own: V8 knows no other in an expression. */
+function withImport(code: string): string {
+  const starts: number[] = [];
+  const visit = (node: Node): void => {
+    if (node.type === "ImportExpression") starts.push(node.start);
+    for (const [, child] of children(node)) visit(child);
+  };
+  const { root } = programOf("script.js", code);
+  if (isNode(root)) visit(root);
+  return starts
+    .sort((a, b) => b - a)
+    .reduce((text, at) => `${text.slice(0, at)}${RUNTIME}.import${text.slice(at + "import".length)}`, code);
+}
+
+/** Whether an expression only names something: `a`, `a.b[0]`, `this`. */
+export function isName(expression: string): boolean {
+  const { root, problem } = programOf("script.js", `(${expression}\n)`);
+  const named = (node: unknown): boolean => {
+    if (!isNode(node)) return false;
+    switch (node.type) {
+      case "ParenthesizedExpression":
+        return named(node.expression);
+      case "MemberExpression":
+        return named(node.object) && (node.computed !== true || named(node.property));
+      default:
+        return /^(?:Identifier|ThisExpression|Literal)$/.test(node.type);
+    }
+  };
+  if (problem !== undefined || !isNode(root) || !Array.isArray(root.body) || root.body.length !== 1) return false;
+  const [statement]: unknown[] = root.body;
+  return isNode(statement) && statement.type === "ExpressionStatement" && named(statement.expression);
 }

@@ -82,6 +82,7 @@ export class Variables {
   async globals(): Promise<DebugProtocol.Variable[]> {
     const { result } = await this.#inspector.call("Runtime.evaluate", {
       expression: "globalThis",
+      disableBreaks: true,
       objectGroup: OBJECT_GROUP,
       silent: true,
     });

@@ -89,9 +89,20 @@ export function criticalSection<T>(body: () => T): T {
   }
 }
 
+let inspected = 0;
+
 function locked(body: () => void): void {
-  enterCritical(state);
-  while (!tryLock(state)) Atomics.wait(state.control, slot.lock, 1, 5);
+  for (;;) {
+    enterCritical(state);
+    while (!tryLock(state)) Atomics.wait(state.control, slot.lock, 1, 5);
+    const latest = Atomics.load(state.control, slot.inspected);
+    if (latest === inspected) break;
+    // V8 takes up a message for the inspector wherever it comes to a loop's end: here, as what the message runs may itself write
+    // or stop, and nobody can hear of that while we hold the lock.
+    inspected = latest;
+    unlock(state);
+    leaveCritical(state);
+  }
   try {
     body();
   } finally {

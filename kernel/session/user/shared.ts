@@ -31,6 +31,8 @@ export const slot = {
   ready: 8,
   /** 1 once all that makes up a termination is on its way to the main thread. */
   posted: 9,
+  /** Bumped, under the lock, with each message for the inspector. */
+  inspected: 10,
 } as const;
 
 const CONTROL_BYTES = 64;

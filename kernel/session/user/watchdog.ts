@@ -69,7 +69,7 @@ socket.on("error", gone);
 function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
   switch (message.type) {
     case "cdp":
-      cdp(message.seq, message.method, message.params);
+      enqueue((done) => cdp(message, done));
       return;
     case "interrupt":
       relay(message, buffers);
@@ -80,7 +80,13 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
       relay(message, buffers);
       return;
     default:
-      relay(message, buffers);
+      // A cell that was asked for after its breakpoints runs after they were set.
+      if (!inspecting && waiting.length === 0) relay(message, buffers);
+      else
+        enqueue((done) => {
+          relay(message, buffers);
+          done();
+        });
   }
 }
 
@@ -227,9 +233,45 @@ function drain(): void {
   Atomics.store(control, slot.length, 0);
 }
 
+/**
+ * One message at a time goes to the inspector, unless it has stopped the main thread. Where it stops while it carries out a message,
+ * Node overlooks those that came with that message, and with them everything that comes later; it then spins for ever.
+ */
+const PAUSING_MS = 20;
+const waiting: ((done: () => void) => void)[] = [];
+let inspecting = false;
+function enqueue(post: (done: () => void) => void): void {
+  waiting.push(post);
+  inspectNext();
+}
+
+function inspectNext(): void {
+  if (inspecting || waiting.length === 0) return;
+  inspecting = true;
+  // The main thread then takes up the message before it writes again: what the message runs may write itself, or stop.
+  if (!tryLock(state)) {
+    setTimeout(() => {
+      inspecting = false;
+      inspectNext();
+    }, 1);
+    return;
+  }
+  Atomics.add(control, slot.inspected, 1);
+  try {
+    waiting.shift()?.(inspected);
+  } finally {
+    unlock(state);
+  }
+}
+
+function inspected(): void {
+  inspecting = false;
+  inspectNext();
+}
+
 let debug: Session | undefined;
 let paused = false;
-function cdp(seq: number, method: string, params: Readonly<Record<string, unknown>>): void {
+function cdp({ seq, method, params }: Extract<ToUser, { type: "cdp" }>, done: () => void): void {
   if (!debug) {
     debug = new Session();
     debug.connectToMainThread();
@@ -237,12 +279,17 @@ function cdp(seq: number, method: string, params: Readonly<Record<string, unknow
       if (event.method === "Debugger.paused") paused = true;
       if (event.method === "Debugger.resumed") paused = false;
       send({ type: "cdpEvent", method: event.method, params: event.params ?? {} });
+      if (paused) inspected();
     });
   }
   debug.post(method, { ...params }, (error, result) => {
     if (error) send({ type: "cdpResult", seq, error: error.message });
     else send({ type: "cdpResult", seq, result });
+    if (method === "Debugger.pause") setTimeout(done, PAUSING_MS);
+    else if (method !== "Runtime.awaitPromise") done();
   });
+  // It is answered when the promise is settled.
+  if (method === "Runtime.awaitPromise") done();
 }
 
 let sending = Promise.resolve();
