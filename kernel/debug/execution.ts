@@ -176,8 +176,8 @@ export class Execution {
     for (let repeats = 0; repeats < REPEATS; repeats++) {
       const late = new Promise<false>((resolve) => setTimeout(resolve, PATIENCE_MS, false).unref());
       if (await Promise.race([resumed, late])) return;
-      // An error says that it is not paused any more.
-      await this.#inspector.call(method, {});
+      // A step is lost then: V8 does not always take one from where it waits before a script. An error says that it has gone on.
+      await this.#inspector.call("Debugger.resume", {});
     }
   }
 
@@ -238,6 +238,7 @@ export class Execution {
     const frames = this.#framesOf(paused);
     if (exception === undefined && !hit) {
       const further = this.#further(frames, topShown);
+      if (further === "Debugger.resume") this.#step = undefined;
       if (further !== undefined) return this.#goOn(paused, further);
     }
     if (this.#paused !== paused) return;
