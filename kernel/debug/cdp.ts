@@ -115,7 +115,7 @@ interface EvaluateOptions {
   readonly objectGroup: string;
   readonly generatePreview?: boolean;
   readonly returnByValue?: boolean;
-  readonly silent?: boolean;
+  readonly silent: true;
   readonly throwOnSideEffect?: boolean;
 }
 
@@ -147,7 +147,7 @@ interface Parameters {
   "Debugger.stepOut": None;
   "Debugger.getScriptSource": { readonly scriptId: string };
   "Debugger.evaluateOnCallFrame": EvaluateOptions & { readonly callFrameId: string };
-  /** Breaks are disabled: V8 aborts where an expression stops that interrupts a function at its very beginning. */
+  /** No breaks, and silent, so that no exception stops either: V8 aborts where an expression stops that interrupts a function at its very beginning. */
   "Runtime.evaluate": EvaluateOptions & { readonly disableBreaks: true };
   "Runtime.awaitPromise": {
     readonly promiseObjectId: string;

@@ -351,7 +351,7 @@ export class DebugAdapter {
     const { expression, awaits } = evaluable(text, call === undefined);
     const { throwOnSideEffect = false, returnByValue = false } = options;
     const shown = { generatePreview: !returnByValue, returnByValue };
-    const asked = { expression, objectGroup: OBJECT_GROUP, throwOnSideEffect, ...shown };
+    const asked = { expression, objectGroup: OBJECT_GROUP, silent: true as const, throwOnSideEffect, ...shown };
     // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
     let evaluated: Evaluated;
     if (call !== undefined)

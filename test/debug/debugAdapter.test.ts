@@ -398,6 +398,202 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.equal((await ask<{ result: string }>("evaluate", { expression: "holder.inside" })).result, "'b1'");
   });
 
+  test("setVariable and evaluate mean the frame they name, not the innermost", async () => {
+    await ask("attach");
+    const code =
+      "function inner(v: number) {\n  return v;\n}\nfunction outer(v: number) {\n  const got = inner(1);\n  return [v, got];\n}\nouter(5)";
+    await breakpoints(code, [{ line: 2 }]);
+    const running = run(code);
+    await next("stopped");
+    const outer = (await frames())[1];
+    assert.equal(outer?.name, "outer");
+    const { scopes } = await ask<{ scopes: { name: string; variablesReference: number }[] }>("scopes", {
+      frameId: outer.id,
+    });
+    const variablesReference = scopes[0]?.variablesReference;
+    await ask("setVariable", { variablesReference, name: "v", value: "77 as number" });
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "v", frameId: outer.id })).result, "77");
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "v" })).result, "1");
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "{ a: v }" })).result, "{a: 1}");
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+  });
+
+  test("callers that have ended are shown: the cell that set a timer, the function that awaits", async () => {
+    await ask("attach");
+    const code =
+      "async function leaf() {\n  await null;\n  return 1;\n}\nasync function caller() {\n  return 1 + (await leaf());\n}\nawait caller()";
+    await breakpoints(code, [{ line: 3 }]);
+    const running = run(code);
+    await next("stopped");
+    assert.deepEqual(
+      (await frames()).map(({ name, line }) => `${name}:${line}`),
+      ["leaf:3", "async caller:6", `async ${name()}:8`],
+    );
+    const awaiting = (await frames())[1];
+    const { scopes } = await ask<{ scopes: { name: string }[] }>("scopes", { frameId: awaiting?.id });
+    assert.deepEqual(
+      scopes.map((scope) => scope.name),
+      ["Globals"],
+    );
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+  });
+
+  test("an error that a caller awaits in a try is caught", async () => {
+    await ask("attach");
+    await ask("setExceptionBreakpoints", { filters: ["uncaught"] });
+    const code =
+      "async function late() {\n  await null;\n  throw new Error('late');\n}\ntry {\n  await late();\n} catch {}\nlate()";
+    const running = run(code);
+    await next("stopped");
+    assert.deepEqual(
+      (await frames()).map(({ line }) => line),
+      [3, 8],
+      "only the second call's error, which nobody catches",
+    );
+    await ask("continue");
+    await running;
+  });
+
+  test("lines that can never be met, and conditions that cannot be read, are not verified", async () => {
+    await ask("attach");
+    const { sourcePath } = await ask<{ sourcePath: string }>("dumpCell", { code: "\n// first\nlet z = 1;\n// last" });
+    const { breakpoints: set } = await ask<{ breakpoints: { verified: boolean; line: number; message?: string }[] }>(
+      "setBreakpoints",
+      {
+        source: { path: sourcePath },
+        breakpoints: [
+          { line: 1 },
+          { line: 4 },
+          { line: 3, condition: "z ===" },
+          { line: 3, hitCondition: "often" },
+          { line: 3, logMessage: "{z +}" },
+        ],
+      },
+    );
+    assert.deepEqual(
+      set.map(({ verified, line }) => [verified, line]),
+      [
+        [true, 3],
+        [false, 4],
+        [false, 3],
+        [false, 3],
+        [false, 3],
+      ],
+    );
+    assert.match(set[1]?.message ?? "", /no code is at line 4/);
+    assert.match(set[2]?.message ?? "", /the condition z === cannot be read/);
+  });
+
+  test("a cell with magics has its breakpoints, on its own lines", async () => {
+    await ask("attach");
+    const code = "%env DEBUGGED=1\nlet magic = 1;\nmagic += 1;";
+    await breakpoints(code, [{ line: 3 }]);
+    const running = run(code);
+    await next("stopped");
+    assert.equal((await frames())[0]?.line, 3);
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+  });
+
+  test("a breakpoint in a plain JavaScript file is met at its first import", async () => {
+    const path = join(directory, "plain.mjs");
+    writeFileSync(
+      path,
+      "export const doubled = (n) => {\n  const two = 2;\n  return n * two;\n};\nexport const at = 1;\n",
+    );
+    await ask("attach");
+    await ask("setBreakpoints", { source: { path }, breakpoints: [{ line: 3 }, { line: 5 }] });
+    const running = run("import { doubled } from './plain.mjs';\ndoubled(2)");
+    await next("stopped");
+    assert.equal((await frames())[0]?.line, 5);
+    await ask("continue");
+    await next("stopped");
+    assert.equal((await frames())[0]?.line, 3);
+    assert.equal((await variables("Locals")).two, "2");
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+  });
+
+  test("rich values: as they show themselves, stopped or not", async () => {
+    await ask("attach");
+    const code =
+      "const shown = { [Symbol.for('Jupyter.display')]: () => ({ 'text/html': '<b>bold</b>' }) };\nfunction look(here: object) {\n  return here;\n}\nlook(shown);";
+    await breakpoints(code, [{ line: 3 }]);
+    const running = run(code);
+    await next("stopped");
+    const rich = async (args: object) =>
+      (await ask<{ data: Record<string, unknown> }>("richInspectVariables", args)).data;
+    const frameId = (await frames())[0]?.id;
+    assert.equal((await rich({ variableName: "here", frameId }))["text/html"], "<b>bold</b>");
+    await ask("continue");
+    await running;
+    assert.equal((await rich({ variableName: "shown" }))["text/html"], "<b>bold</b>");
+    await run("const plain = 'Hello';");
+    assert.deepEqual(await rich({ variableName: "plain" }), { "text/plain": "'Hello'" });
+  });
+
+  test("what is typed into the console: types, awaits, imports, declarations a cell may repeat", async () => {
+    await ask("attach");
+    const result = async (expression: string) => (await ask<{ result: string }>("evaluate", { expression })).result;
+    assert.equal(await result("(1 as number) + 1"), "2");
+    assert.equal(await result("await Promise.resolve({ a: 1 })"), "{a: 1}");
+    assert.equal(await result("typeof (await import('node:fs')).readFileSync"), "'function'");
+    await ask("evaluate", { expression: "let typed = 4;" });
+    assert.equal(await result("typed + 1"), "5");
+    assert.equal((await run("let typed = 6;")).status, "ok");
+    assert.equal(await result("typed"), "6");
+  });
+
+  test("parts of long arrays, named and indexed members", async () => {
+    await run("const parts = Array.from({ length: 1000 }, (_, i) => i * 2);");
+    const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");
+    const variablesReference = list.find((variable) => variable.name === "parts")?.variablesReference;
+    const names = async (wanted: object) =>
+      (await ask<{ variables: Variable[] }>("variables", { variablesReference, ...wanted })).variables.map(
+        ({ name: each, value }) => `${each}=${value}`,
+      );
+    assert.deepEqual(await names({ filter: "indexed", start: 500, count: 2 }), ["500=1000", "501=1002"]);
+    assert.deepEqual(await names({ filter: "named" }), ["length=1000"]);
+  });
+
+  test("answers come while a cell runs a busy loop", async () => {
+    await ask("attach");
+    const running = run("let spun = 0;\nfor (const end = Date.now() + 1_000; Date.now() < end; ) {\n  spun++;\n}");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const begun = performance.now();
+    assert.ok(Number((await ask<{ result: string }>("evaluate", { expression: "spun" })).result) >= 0);
+    assert.ok((await ask<{ variables: Variable[] }>("inspectVariables")).variables.length > 0);
+    await ask("evaluate", { expression: "console.log('while it runs')" });
+    assert.ok(performance.now() - begun < 800, "long before the loop ends");
+    assert.equal((await running).status, "ok");
+    assert.match(printed, /while it runs/);
+  });
+
+  test("disconnect while stopped lets the cell end; a crash while stopped ends the stop", async () => {
+    await ask("attach");
+    const code = "let held = 1;\nheld++;\nheld";
+    await breakpoints(code, [{ line: 2 }]);
+    const running = run(code);
+    await next("stopped");
+    await ask("disconnect", { restart: false });
+    await next("terminated");
+    assert.equal((await running).status, "ok");
+    await ask("attach");
+    await breakpoints(code, [{ line: 2 }]);
+    const again = run(code);
+    await next("stopped");
+    process.kill(session.pid ?? 0, "SIGKILL");
+    assert.equal((await again).status, "error");
+    await next("continued");
+    assert.deepEqual((await ask<Record<string, unknown>>("debugInfo")).stoppedThreads, []);
+    const third = run(code);
+    await next("stopped");
+    await ask("continue");
+    assert.equal((await third).status, "ok", "its breakpoint was set before it ran, without waiting");
+  });
+
   test("what cannot be is said, and nothing breaks", async () => {
     const say = async (command: string, args: object = {}) => {
       const response = await adapter.request({ seq: seq++, command, arguments: args });
@@ -409,6 +605,15 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.match(await say("variables", { variablesReference: 99_999 }), /99999 is not known/);
     assert.match(await say("evaluate", { expression: "noSuchName" }), /noSuchName is not defined/);
     assert.match(await say("dumpCell", {}), /code is missing; expected a string/);
+    assert.match(await say("dumpCell"), /dumpCell: code is missing/);
+    assert.match(await say("setBreakpoints", { breakpoints: [] }), /source is missing; expected an object/);
+    assert.match(
+      await say("setBreakpoints", { source: { path: "x" }, breakpoints: [{ line: "2" }] }),
+      /breakpoints\.0\.line is "2"; expected/,
+    );
+    assert.match(await say("next"), /not stopped/);
+    assert.match(await say("evaluate", { expression: "f()", context: "hover" }), /more than a name/);
+    assert.match((await adapter.request({})).message ?? "", /does not know the command ""/);
     assert.match(await say("source", { source: { path: "/no/such/file.ts" } }), /no source \/no\/such\/file.ts/);
     assert.match(await say("richInspectVariables", { variableName: "noSuchName" }), /no value/);
   });

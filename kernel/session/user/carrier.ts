@@ -100,8 +100,9 @@ class Stamp extends Given {
     if (#work in target) (target as Stamp).#work = work;
     else new Stamp(target, work);
   }
-  static of(target: object): Work | undefined {
-    return #work in target ? (target as Stamp).#work : undefined;
+  /** A termination leaves Node without a present resource. */
+  static of(target: object | undefined): Work | undefined {
+    return target !== undefined && #work in target ? (target as Stamp).#work : undefined;
   }
 }
 

@@ -149,7 +149,7 @@ function redeliver(): void {
 function terminateExecution(): Promise<void> {
   const session = new Session();
   session.connectToMainThread();
-  if (paused) debug?.post("Debugger.resume", { terminateOnResume: true }, () => undefined);
+  const stopped = paused ? debug : undefined;
   return new Promise((resolve) => {
     const end = (): void => {
       resolve();
@@ -159,7 +159,9 @@ function terminateExecution(): Promise<void> {
       );
     };
     session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.beforeTermination()", silent: true });
-    session.post("Runtime.terminateExecution", end);
+    // Where the debugger has stopped, going on terminates; a second termination would hit what runs then.
+    if (stopped) stopped.post("Debugger.resume", { terminateOnResume: true }, end);
+    else session.post("Runtime.terminateExecution", end);
     Atomics.store(control, slot.posted, 1);
   });
 }
