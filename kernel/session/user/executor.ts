@@ -13,7 +13,7 @@ import { prepareBindings, settleBindings, surroundings } from "./bindings.js";
 import { ownWork, within } from "./context.js";
 import { describeError, holdStacks, rememberCell, syntaxErrorOf } from "./errors.js";
 import { asKernel, asUser } from "./intrinsics.js";
-import { criticalSection, publish, send } from "./output.js";
+import { criticalSection, publish, send, sendSoon } from "./output.js";
 import { type Ended, InterruptedError, newWork, type Running, running, type Work } from "./work.js";
 
 type Execute = Extract<ToUser, { type: "execute" }>;
@@ -118,7 +118,7 @@ function compileAndRun(code: string, request: CodeRequest): Result | Promise<Res
   }
   rememberCell(url, code, cell);
   if (!request.unannounced) {
-    send({
+    sendSoon({
       type: "cell",
       script: {
         executionCount: request.executionCount,
@@ -165,7 +165,7 @@ async function finish(request: Execute, work: Work, value: readonly unknown[]): 
     // Not awaited where there is nothing to wait for: what follows is then still the kernel's work.
     const bundle = asKernel(() => bundleOf(last));
     const { data, metadata } = types.isPromise(bundle) ? await bundle : bundle;
-    publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work });
+    publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work, soon: true });
   }
   const userExpressions: Record<string, unknown> = {};
   for (const [name, expression] of asKernel(() => Object.entries(request.userExpressions)))

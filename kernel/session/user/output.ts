@@ -1,10 +1,21 @@
-/** Everything U tells P: messages, and stream text that is gathered into frames in shared memory. */
-import { messageFrame, sealStream, streamFrameStart } from "../frames.js";
+/** Everything U tells P: messages and stream text, gathered as frames in shared memory where that can wait a little. */
+import { messageFrame, streamFrameStart } from "../frames.js";
 import type { PublishType } from "../handle.js";
 import type { FromUser } from "../messages.js";
 import { currentWork } from "./context.js";
 import { asKernel } from "./intrinsics.js";
-import { enterCritical, leaveCritical, type Shared, STREAM_BYTES, slot, tryLock, unlock, writeAll } from "./shared.js";
+import {
+  enterCritical,
+  GATHERED_BYTES,
+  leaveCritical,
+  type Shared,
+  sealGathered,
+  slot,
+  tryLock,
+  unlock,
+  writeAll,
+  writeGathered,
+} from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
 let state: Shared;
@@ -18,13 +29,24 @@ export function connectOutput(memory: Shared): void {
   state = memory;
 }
 
-/** Send a message to P, after the text written before it. */
+/** Send a message to P, after what was gathered before it. */
 export function send(message: FromUser, buffers: readonly Uint8Array[] = []): void {
   asKernel(() => {
     const frame = messageFrame(message, buffers);
     locked(() => {
-      flush();
-      writeAll(frame);
+      gather(frame);
+      writeGathered(state);
+    });
+  });
+}
+
+/** Send a message to P together with the next one, or 40 ms later. */
+export function sendSoon(message: FromUser): void {
+  asKernel(() => {
+    const frame = messageFrame(message);
+    locked(() => {
+      gather(frame);
+      Atomics.notify(state.control, slot.length);
     });
   });
 }
@@ -37,10 +59,14 @@ export function publish(
     metadata?: Readonly<Record<string, unknown>>;
     buffers?: readonly Uint8Array[];
     work?: Work | undefined;
+    /** Something else follows at once: leave with it. */
+    soon?: boolean;
   } = {},
 ): void {
-  const work = options.work ?? currentWork();
-  send({ type: "publish", msgType, content, metadata: options.metadata ?? {}, parent: work?.parent }, options.buffers);
+  const { work = currentWork(), metadata = {}, buffers } = options;
+  const message = { type: "publish", msgType, content, metadata, parent: work?.parent } as const;
+  if (options.soon && !buffers) sendSoon(message);
+  else send(message, buffers);
 }
 
 /** Write text to a stream of the current cell. Cheap: P sees it at the next message, when 64 kB are full, or 40 ms later. */
@@ -52,23 +78,27 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
     let rest = text;
     while (rest !== "") {
       let length = Atomics.load(state.control, slot.length);
-      if (length > 0 && (openName !== name || openParent !== parent || length > STREAM_BYTES - 8)) {
-        flush();
+      const open = length > Atomics.load(state.control, slot.sealed);
+      const fits = open
+        ? openName === name && openParent === parent && length <= GATHERED_BYTES - 8
+        : length <= GATHERED_BYTES / 2;
+      if (!fits) {
+        writeGathered(state);
         length = 0;
       }
-      if (length === 0) {
+      if (!open || !fits) {
         openName = name;
         openParent = parent;
         const start = streamFrameStart({ name, parent });
-        if (start.length > STREAM_BYTES / 2)
+        if (start.length > GATHERED_BYTES / 2 - 8)
           throw new RangeError(`the request's header is ${start.length} bytes long, too much to echo`);
-        state.stream.set(start);
-        length = start.length;
+        state.gathered.set(start, length);
+        length += start.length;
       }
-      const { read, written } = encoder.encodeInto(rest, state.stream.subarray(length));
+      const { read, written } = encoder.encodeInto(rest, state.gathered.subarray(length));
       Atomics.store(state.control, slot.length, length + written);
       rest = read === rest.length ? "" : rest.slice(read);
-      if (rest !== "") flush();
+      if (rest !== "") writeGathered(state);
     }
     Atomics.notify(state.control, slot.length);
   });
@@ -76,7 +106,7 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
 
 /** Write out the text gathered so far. */
 export function flushStreams(): void {
-  locked(flush);
+  locked(() => writeGathered(state));
 }
 
 /** Hold off termination while `body` runs: for commits that must be whole. */
@@ -111,10 +141,16 @@ function locked(body: () => void): void {
   }
 }
 
-function flush(): void {
-  const length = Atomics.load(state.control, slot.length);
-  if (length === 0) return;
-  sealStream(state.stream, length);
-  writeAll(state.stream.subarray(0, length));
-  Atomics.store(state.control, slot.length, 0);
+/** Put a whole frame behind what was gathered; one that is too large is written at once. */
+function gather(frame: Uint8Array): void {
+  sealGathered(state);
+  if (Atomics.load(state.control, slot.length) + frame.length > GATHERED_BYTES) writeGathered(state);
+  if (frame.length > GATHERED_BYTES) {
+    writeAll(frame);
+    return;
+  }
+  const start = Atomics.load(state.control, slot.length);
+  state.gathered.set(frame, start);
+  Atomics.store(state.control, slot.sealed, start + frame.length);
+  Atomics.store(state.control, slot.length, start + frame.length);
 }

@@ -1,8 +1,9 @@
 /**
  * Memory that U's main thread and its watchdog share. The watchdog terminates JavaScript only outside critical sections, so that a
- * frame is never half written and a commit never half made; it also drains stream text while the main thread is busy.
+ * frame is never half written and a commit never half made; it also writes out what was gathered while the main thread is busy.
  */
 import { writeSync } from "node:fs";
+import { sealStream } from "../frames.js";
 
 /** Descriptor on which U writes frames to P (blocking, so that a flood waits for its reader). */
 export const TO_P = 3;
@@ -15,9 +16,9 @@ export const slot = {
   critical: 0,
   /** 1 while the watchdog is about to terminate, or is terminating, the main thread. */
   terminating: 1,
-  /** Spin lock of the stream text and of the pipe to P. */
+  /** Spin lock of the gathered frames and of the pipe to P. */
   lock: 2,
-  /** Bytes of the stream frame under construction; 0: none. */
+  /** Bytes gathered: whole frames, then perhaps a stream frame under construction. */
   length: 3,
   /** Relayed messages that the main thread has taken. */
   received: 4,
@@ -33,25 +34,27 @@ export const slot = {
   posted: 9,
   /** Bumped, under the lock, with each message for the inspector. */
   inspected: 10,
+  /** Bytes of whole frames among those gathered. */
+  sealed: 11,
 } as const;
 
 const CONTROL_BYTES = 64;
-/** Room for one stream frame. */
-export const STREAM_BYTES = 1 << 16;
+/** Room for gathered frames. */
+export const GATHERED_BYTES = 1 << 16;
 
 /** The shared memory. */
 export interface Shared {
   readonly memory: SharedArrayBuffer;
   readonly control: Int32Array<SharedArrayBuffer>;
-  readonly stream: Uint8Array<SharedArrayBuffer>;
+  readonly gathered: Uint8Array<SharedArrayBuffer>;
 }
 
 /** New shared memory, or a view of the one that the other thread made. */
-export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL_BYTES + STREAM_BYTES)): Shared {
+export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL_BYTES + GATHERED_BYTES)): Shared {
   return {
     memory,
     control: new Int32Array(memory, 0, CONTROL_BYTES / 4),
-    stream: new Uint8Array(memory, CONTROL_BYTES),
+    gathered: new Uint8Array(memory, CONTROL_BYTES),
   };
 }
 
@@ -79,6 +82,24 @@ export function tryLock({ control }: Shared): boolean {
 export function unlock({ control }: Shared): void {
   Atomics.store(control, slot.lock, 0);
   Atomics.notify(control, slot.lock, 1);
+}
+
+/** End the stream frame under construction, if there is one. The lock must be held. */
+export function sealGathered({ control, gathered }: Shared): void {
+  const length = Atomics.load(control, slot.length);
+  const sealed = Atomics.load(control, slot.sealed);
+  if (length > sealed) sealStream(gathered.subarray(sealed), length - sealed);
+  Atomics.store(control, slot.sealed, length);
+}
+
+/** Write what was gathered to P: each write wakes it, which takes longer than a small cell. The lock must be held. */
+export function writeGathered(state: Shared): void {
+  const length = Atomics.load(state.control, slot.length);
+  if (length === 0) return;
+  sealGathered(state);
+  writeAll(state.gathered.subarray(0, length));
+  Atomics.store(state.control, slot.sealed, 0);
+  Atomics.store(state.control, slot.length, 0);
 }
 
 /** Write all bytes to P. Blocks while P's pipe is full; a vanished P is no error: U is about to be ended. */

@@ -1,16 +1,16 @@
 /**
  * U's second thread. It reads what P sends and relays it, so it can act while the main thread is busy: it terminates JavaScript on an
- * interrupt, drains stream text, hands over the answer to a blocking prompt, speaks the DevTools protocol, and ends U when P is gone.
+ * interrupt, writes out what was gathered, hands over the answer to a blocking prompt, speaks the DevTools protocol, and ends U when P is gone.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
-import { FrameDecoder, messageFrame, sealStream } from "../frames.js";
+import { FrameDecoder, messageFrame } from "../frames.js";
 import { Garbage } from "../garbage.js";
 import type { FromUser, ToUser } from "../messages.js";
-import { FROM_P, shared, slot, tryLock, unlock, writeAll } from "./shared.js";
+import { FROM_P, shared, slot, tryLock, unlock, writeAll, writeGathered } from "./shared.js";
 
 /** ES2024, in every Node we support, not yet in the library types. */
 const { waitAsync } = Atomics as unknown as {
@@ -24,7 +24,7 @@ const { waitAsync } = Atomics as unknown as {
 const { memory, port } = workerData as { memory: SharedArrayBuffer; port: MessagePort };
 const state = shared(memory);
 const { control } = state;
-const DRAIN_MS = 40;
+const GATHER_MS = 40;
 /** An event loop that has not seen an interrupt after this long is taken to be blocked. */
 const BLOCKED_MS = 8;
 /** The same where no cell runs: an idle main thread may take a moment to wake up. */
@@ -43,7 +43,7 @@ const garbage = new Garbage(() => {
 });
 const unseen = new Map<number, { message: unknown; buffers: readonly Uint8Array[] }>();
 
-watchStreams();
+watchGathered();
 port.on("message", (message: { spawned?: number; exited?: number }) => {
   if (message.spawned) asyncChildren.add(message.spawned);
   if (message.exited) asyncChildren.delete(message.exited);
@@ -76,18 +76,25 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
       void interrupt(message.seq, message.idle ? IDLE_BLOCKED_MS : BLOCKED_MS);
       return;
     case "execute":
-      garbage.cell();
-      relay(message, buffers);
+      // One thing at a time is asked of the inspector, and the debugger's questions come first.
+      if (!debug) garbage.cell();
+      // The cell will have something to say: with the watch on already, the main thread need not wake this one.
+      Atomics.notify(control, slot.length);
+      relayInTurn(message, buffers);
       return;
     default:
-      // A cell that was asked for after its breakpoints runs after they were set.
-      if (!inspecting && waiting.length === 0) relay(message, buffers);
-      else
-        enqueue((done) => {
-          relay(message, buffers);
-          done();
-        });
+      relayInTurn(message, buffers);
   }
+}
+
+/** A cell that was asked for after its breakpoints runs after they were set. */
+function relayInTurn(message: unknown, buffers: readonly Uint8Array[]): void {
+  if (!inspecting && waiting.length === 0) relay(message, buffers);
+  else
+    enqueue((done) => {
+      relay(message, buffers);
+      done();
+    });
 }
 
 /** Post to the main thread. What it has not taken is kept: a termination that hits the delivery itself loses the message. */
@@ -208,16 +215,16 @@ function childrenByPs(pid: number): number[] {
   }
 }
 
-/** Every 40 ms while there is stream text, write it out; a main thread that holds the lock is not waited for. */
-function watchStreams(): void {
+/** Every 40 ms while there is something gathered, write it out; a main thread that holds the lock is not waited for. */
+function watchGathered(): void {
   const armed = (): void => {
     setTimeout(() => {
       if (tryLock(state)) {
-        drain();
+        writeGathered(state);
         unlock(state);
         arm();
       } else armed();
-    }, DRAIN_MS);
+    }, GATHER_MS);
   };
   const arm = (): void => {
     const waiting = waitAsync(control, slot.length, 0);
@@ -225,14 +232,6 @@ function watchStreams(): void {
     else armed();
   };
   arm();
-}
-
-function drain(): void {
-  const length = Atomics.load(control, slot.length);
-  if (length === 0) return;
-  sealStream(state.stream, length);
-  writeAll(state.stream.subarray(0, length));
-  Atomics.store(control, slot.length, 0);
 }
 
 /**
@@ -299,6 +298,7 @@ function send(message: FromUser): void {
   const frame = messageFrame(message);
   sending = sending.then(async () => {
     while (!tryLock(state)) await pause(1);
+    writeGathered(state);
     writeAll(frame);
     unlock(state);
   });
