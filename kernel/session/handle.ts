@@ -137,8 +137,6 @@ export interface SessionOptions<Parent> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Further flags for U's node, for instance `--max-old-space-size=8192`. */
   readonly execArgv?: readonly string[];
-  /** Reload local modules whose files changed when a cell imports them again. Default true. */
-  readonly hotReload?: boolean;
 }
 
 /**

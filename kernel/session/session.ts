@@ -192,11 +192,7 @@ class UserProcess<Parent> {
     this.#owner = owner;
     this.#child = spawn(process.execPath, [...flags(), ...(options.execArgv ?? []), ENTRY], {
       cwd: options.directory ?? process.cwd(),
-      env: {
-        ...process.env,
-        ...options.env,
-        ...(options.hotReload === false && { TYPESCRIPT_KERNEL_HOT_RELOAD: "0" }),
-      } as NodeJS.ProcessEnv,
+      env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
       // Its own process group: a SIGINT from the terminal is P's to act upon.
       detached: process.platform !== "win32",

@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { CELL_MAGICS, LINE_MAGICS } from "../../kernel/session/magics/catalogue.js";
 import type { PPOConfig } from "../../src/trainers/config.js";
 import { configure } from "../../src/trainers/configure.js";
 import { PPOTrainer } from "../../src/trainers/ppo.js";
 import { evenTokens, tinyPolicy } from "../helpers/tinyPolicy.js";
 
-const page = readFileSync("docs/ppo-trl-0.11.md", "utf8");
+const dialect = readFileSync("docs/ppo-trl-0.11.md", "utf8");
+const kernel = readFileSync("docs/kernel.md", "utf8");
 
 /** Rows of the table below a heading, its cells without back quotes. */
-function table(heading: string): string[][] {
+function table(heading: string, page = dialect): string[][] {
   const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
   return [...section.matchAll(/^\| (`.*) \|$/gm)].map(([, row = ""]) =>
-    row.split(" | ").map((cell) => cell.replaceAll("`", "").trim()),
+    row.split(" | ").map((cell) => cell.replaceAll("`", "").replaceAll("\\|", "|").trim()),
   );
 }
 
@@ -52,4 +54,11 @@ test("the page on trl-0.11 lists every metric", async () => {
       .sort(),
     Object.keys(stats).sort(),
   );
+});
+
+test("the page on the kernel lists every magic", () => {
+  const documented = [LINE_MAGICS, CELL_MAGICS].flatMap((magics) =>
+    Object.values(magics).map(({ usage, help }) => [usage, help]),
+  );
+  assert.deepEqual(table("Magics", kernel).slice(0, documented.length), documented);
 });

@@ -83,6 +83,22 @@ describe("imports", () => {
     );
   });
 
+  it("are kept as they were first loaded where hot reload is off", async () => {
+    const other = notebook({ directory: folder, env: { POLICYSCOPE_HOT_RELOAD: "off" } });
+    try {
+      write("kept.ts", "export const kept: number = 1");
+      write("kept.cts", "export const old: number = 1");
+      const both = "(await import('./kept.ts')).kept + require('./kept.cts').old";
+      assert.equal((await other.run(both)).text, "2");
+      write("kept.ts", "export const kept: number = 10");
+      write("kept.cts", "export const old: number = 10");
+      assert.equal((await other.run(both)).text, "2");
+      assert.equal(await value(both), "20");
+    } finally {
+      await other.session.dispose();
+    }
+  });
+
   it("keep their places in stacks", async () => {
     const { traceback, cell } = await run("import { fails } from './a.ts';\nfails(3)");
     assert.ok(traceback.includes(`at fails (${join(folder, "a.ts")}:8:9)\n    at Cell In[${cell}]:2:1`), traceback);

@@ -95,6 +95,11 @@ interface LocalFile {
   readonly imports: Map<string, number>;
 }
 
+/** Whether local modules are run anew once they have changed on disk: yes, unless `POLICYSCOPE_HOT_RELOAD` is `off`. */
+export function reloadsChanged(): boolean {
+  return !/^(?:off|0|no|false)$/i.test(process.env.POLICYSCOPE_HOT_RELOAD ?? "");
+}
+
 /** Local files and what they import: gives each file's URL a new version when it, or something below it, has changed on disk. */
 export class LocalFiles {
   readonly #files = new Map<string, LocalFile>();

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { guardBuiltins } from "../user/guards.js";
 import { localFile } from "./localFile.js";
-import { installHint, NOTEBOOK_FILE, toCommonJs } from "./localModules.js";
+import { installHint, NOTEBOOK_FILE, reloadsChanged, toCommonJs } from "./localModules.js";
 import { mappedPaths } from "./projectSettings.js";
 
 const own = createRequire(import.meta.url);
@@ -84,7 +84,7 @@ function fileMeant(request: string, folder: string): string | undefined {
 
 /** Drop local CommonJS modules from the cache if any of their files has changed. */
 export function forgetChanged(): void {
-  if (process.env.TYPESCRIPT_KERNEL_HOT_RELOAD === "0") return;
+  if (!reloadsChanged()) return;
   const local = localFiles();
   if (!local.some((file) => stamps.has(file) && stamps.get(file) !== stampOf(file))) return;
   for (const file of local) {

@@ -2,7 +2,15 @@
 
 import module from "node:module";
 import process from "node:process";
-import { furtherAttempts, isMissing, jsonAttributes, LocalFiles, loadTypeScript, mappedURL } from "./localModules.js";
+import {
+  furtherAttempts,
+  isMissing,
+  jsonAttributes,
+  LocalFiles,
+  loadTypeScript,
+  mappedURL,
+  reloadsChanged,
+} from "./localModules.js";
 
 interface Context {
   readonly parentURL: string | undefined;
@@ -23,7 +31,7 @@ export function prepareModules(): void {
   if (prepared) return;
   prepared = true;
   process.setSourceMapsEnabled(true);
-  const hotReload = process.env.TYPESCRIPT_KERNEL_HOT_RELOAD !== "0";
+  const hotReload = reloadsChanged();
   const { registerHooks } = module as unknown as { registerHooks?: (hooks: SyncHooks) => void };
   if (registerHooks) registerHooks(syncHooks(hotReload));
   else module.register("./hooksThread.js", import.meta.url, { data: { hotReload } });
