@@ -37,34 +37,66 @@ describe("a person in JupyterLab", { timeout: 300_000 }, () => {
   const it = (name: string, body: (open: OpenNotebook) => Promise<void>) =>
     test(name, async (context) => (notebook ? body(notebook) : context.skip(missing)));
 
-  it("stops at a breakpoint, looks at variables, steps and goes on", async ({ page, cell, start, idle }) => {
-    // JupyterLab takes a debugger that starts while it still asks for its state for one that has not started.
-    await page.waitForTimeout(2_000);
+  const listed = (pattern: RegExp): string =>
+    `${pattern}.test(document.querySelector(".jp-DebuggerBreakpoints")?.innerText ?? "")`;
+  const stackIs = ({ page }: OpenNotebook, pattern: RegExp) =>
+    page.waitForFunction(`${pattern}.test(document.querySelector(".jp-DebuggerCallstack")?.innerText ?? "")`);
+  const variablesShow = ({ page }: OpenNotebook, pattern: RegExp) =>
+    page.waitForFunction(`${pattern}.test(document.querySelector(".jp-DebuggerVariables")?.innerText ?? "")`);
+  const results = ({ cell }: OpenNotebook) => cell(0).locator(".jp-OutputArea-output").allInnerTexts();
+
+  it("stops at a breakpoint, looks at variables, steps and goes on", async (open) => {
+    const { page, cell, start, idle } = open;
+    // Pressed at once: JupyterLab still asks what the kernel's debugger is doing.
     await page.click(".jp-DebuggerBugButton:not([aria-disabled=true])");
     await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=true]");
-    await page.waitForTimeout(2_000);
-    const gutter = cell(0).locator(".cm-breakpoint-gutter .cm-gutterElement");
-    const listed = `/\\n2$/.test(document.querySelector(".jp-DebuggerBreakpoints")?.innerText ?? "")`;
-    await again(async () => {
-      await gutter.nth(2).click();
-      await page.waitForFunction(listed, undefined, { timeout: 20_000 });
-    });
+    await cell(0).locator(".cm-breakpoint-gutter .cm-gutterElement").nth(2).click();
+    await page.waitForFunction(listed(/\n2$/));
     await start("notebook:run-cell");
-    const stack = page.locator(".jp-DebuggerCallstack");
-    await stack.getByText("add", { exact: true }).waitFor();
-    assert.match(await stack.innerText(), /^add\n[^\n]*\.ts:2\nCell In\[1\]\n[^\n]*\.ts:5/);
-    const variables = page.locator(".jp-DebuggerVariables");
-    await variables.getByText("c", { exact: true }).waitFor();
-    assert.match(await variables.innerText(), /c\s+undefined/);
+    await stackIs(open, /^add\n[^\n]*\.ts:2\nCell In\[1\]\n[^\n]*\.ts:5/);
+    await variablesShow(open, /c\s+undefined/);
     await start("debugger:next");
-    await page.waitForFunction(`/\\.ts:3/.test(document.querySelector(".jp-DebuggerCallstack")?.innerText ?? "")`);
-    await page.waitForFunction(
-      `/c\\s+number|c\\s+5/.test(document.querySelector(".jp-DebuggerVariables")?.innerText ?? "")`,
-    );
+    await stackIs(open, /^add\n[^\n]*\.ts:3/);
+    await variablesShow(open, /c\s+(?:number|5)/);
+    await page.waitForSelector(".jp-DebuggerEditor-highlight");
+    await start("debugger:stepOut");
+    await stackIs(open, /^Cell In\[1\]\n[^\n]*\.ts:5/);
     await start("debugger:continue");
     await idle();
-    assert.deepEqual(await cell(0).locator(".jp-OutputArea-output").allInnerTexts(), ["5"]);
-    await page.waitForFunction(`/sum/.test(document.querySelector(".jp-DebuggerVariables")?.innerText ?? "")`);
+    assert.deepEqual(await results(open), ["5"]);
+    await variablesShow(open, /sum/);
+  });
+
+  it("keeps breakpoints when the page is loaded again, also at a stop", async (open) => {
+    const { page, start, idle, cell } = open;
+    await cell(0).locator(".cm-content").click();
+    await start("docmanager:save");
+    await start("notebook:run-cell");
+    await stackIs(open, /^add\n[^\n]*\.ts:2/);
+    await page.reload();
+    await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=true]");
+    await page.waitForFunction(listed(/\n2$/));
+    await stackIs(open, /^add\n[^\n]*\.ts:2/);
+    await variablesShow(open, /a\s+(?:number|2)/);
+    await start("debugger:continue");
+    await idle();
+  });
+
+  it("keeps breakpoints when the kernel is restarted", async (open) => {
+    const { page, start, idle, cell } = open;
+    const restarted = `globalThis.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()`;
+    const before = JSON.stringify(await page.locator(".jp-DebuggerBreakpoints").innerText());
+    await page.evaluate(restarted);
+    // The file that stands for the cell is another one then.
+    await page.waitForFunction(`document.querySelector(".jp-DebuggerBreakpoints")?.innerText !== ${before}`);
+    await page.waitForFunction(listed(/\n2$/));
+    await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=true]");
+    await cell(0).locator(".cm-content").click();
+    await start("notebook:run-cell");
+    await stackIs(open, /^add\n[^\n]*\.ts:2/);
+    await start("debugger:continue");
+    await idle();
+    assert.deepEqual(await results(open), ["5"]);
     await page.click(".jp-DebuggerBugButton");
     await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=false]");
   });
