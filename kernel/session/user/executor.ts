@@ -43,7 +43,7 @@ export function execute(request: Execute): void {
     done({ status: "error", ...described, died: false });
   };
   const end = (ended: Ended): void => {
-    if (phase === "running")
+    if (phase === "running" && work.unset.size > 0)
       asKernel(() => {
         for (const unset of work.unset) settleBindings(unset);
       });
@@ -160,17 +160,26 @@ function nameOf(executionCount: number): string {
 
 async function finish(request: Execute, work: Work, value: readonly unknown[]): Promise<ExecuteOutcome> {
   while (work.pending.size > 0) await Promise.all(work.pending);
-  const last = value[0];
-  if (last !== undefined && !request.silent && !isDisplayResult(last)) {
-    // Not awaited where there is nothing to wait for: what follows is then still the kernel's work.
-    const bundle = asKernel(() => bundleOf(last));
-    const { data, metadata } = types.isPromise(bundle) ? await bundle : bundle;
-    publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work, soon: true });
-  }
+  // Not awaited where there is nothing to wait for: what follows is then still the kernel's work.
+  const { shown, expressions } = asKernel(() => ({
+    shown: showResult(request, work, value[0]),
+    expressions: Object.entries(request.userExpressions),
+  }));
+  if (shown) await shown;
   const userExpressions: Record<string, unknown> = {};
-  for (const [name, expression] of asKernel(() => Object.entries(request.userExpressions)))
-    userExpressions[name] = await evaluate(expression);
+  for (const [name, expression] of expressions) userExpressions[name] = await evaluate(expression);
   return { status: "ok", userExpressions, payload: work.payload };
+}
+
+/** Publish a cell's value; a promise where the value takes time to describe itself. */
+function showResult(request: Execute, work: Work, last: unknown): Promise<void> | undefined {
+  if (last === undefined || request.silent || isDisplayResult(last)) return undefined;
+  const show = ({ data, metadata }: Awaited<ReturnType<typeof bundleOf>>): void =>
+    publish("execute_result", { execution_count: request.executionCount, data, metadata }, { work, soon: true });
+  const bundle = bundleOf(last);
+  if (types.isPromise(bundle)) return (async () => show(await bundle))();
+  show(bundle);
+  return undefined;
 }
 
 async function evaluate(expression: string): Promise<unknown> {
