@@ -230,6 +230,8 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       const { status } = reply;
       const failed = status !== "ok" && stopOnError !== false && silent !== true;
       const abortOthers = failed ? await queue.withdraw() : undefined;
+      // Whoever has the reply may kill us at once.
+      this.#parts.history.flush();
       this.#reply(channel, message, reply, {
         started,
         status,
@@ -238,8 +240,6 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       });
       this.#publisher.status("idle", message.header);
       abortOthers?.();
-      // Right behind the reply: whoever has that may kill us at once.
-      setImmediate(() => this.#parts.history.flush());
     };
     queue.add({ run, abort });
   }
