@@ -63,8 +63,8 @@ export interface RuntimeName {
 
 /** What the language service asks of the running session; both must answer without running a getter. */
 export interface Runtime {
-  /** Names of the globals (expression "") or of the properties of a chain like `a.b["c"]`; empty when it has no value. */
-  complete(expression: string): Promise<readonly RuntimeName[]>;
-  /** The value of a chain as a mime bundle, or undefined when it has none. */
+  /** Names of the globals (expression "") or of the properties of a chain like `a.b["c"]`; empty when it has no value, undefined while the session is busy. */
+  complete(expression: string): Promise<readonly RuntimeName[] | undefined>;
+  /** The value of a chain as a mime bundle; empty when it has none, undefined while the session is busy. */
   inspect(expression: string): Promise<Readonly<Record<string, unknown>> | undefined>;
 }

@@ -15,6 +15,8 @@ interface Declared {
   readonly assignable: boolean;
   /** The JSDoc comment of an assignable one: it is declared anew where it is seen. */
   readonly comment: string;
+  /** An interface or a type alias: it hides no value of its name. */
+  readonly typeOnly: boolean;
 }
 
 interface Binding {
@@ -101,7 +103,10 @@ export class CellModules {
       if (binding === undefined) continue;
       const list = imports.get(binding.module) ?? [];
       imports.set(binding.module, list);
-      const { assignable, comment } = binding.declared;
+      const { assignable, comment, typeOnly } = binding.declared;
+      // Beside the import of `interface Array<T> {}`, which hides it, the value that Array is.
+      if (typeOnly && Object.hasOwn(globalThis, name))
+        variables += `declare const ${name}: typeof globalThis.${name};\n`;
       if (assignable)
         variables += `${comment}declare let ${name}: typeof import(${specifier(binding.module)}).${name};\n`;
       else list.push(name);
@@ -141,14 +146,20 @@ function declaredNames(file: ts.SourceFile): { names: Map<string, Declared>; exp
     ts.canHaveModifiers(node) &&
     (ts.getModifiers(node) ?? []).some((m) => m.kind === ts.SyntaxKind.ExportKeyword) &&
     !(ts.getModifiers(node) ?? []).some((m) => m.kind === ts.SyntaxKind.DefaultKeyword);
-  const declare = (name: ts.BindingName | ts.Identifier | undefined, assignable: boolean, exports: boolean): void => {
+  const declare = (
+    name: ts.BindingName | ts.Identifier | undefined,
+    assignable: boolean,
+    exports: boolean,
+    typeOnly = false,
+  ): void => {
     if (name === undefined) return;
     if (!ts.isIdentifier(name)) {
       for (const element of name.elements) if (ts.isBindingElement(element)) declare(element.name, assignable, exports);
       return;
     }
     if (name.text === "") return;
-    names.set(name.text, { assignable, comment: assignable ? comment : "" });
+    const alone = typeOnly && names.get(name.text)?.typeOnly !== false;
+    names.set(name.text, { assignable, comment: assignable ? comment : "", typeOnly: alone });
     if (exports) exported.add(name.text);
   };
   const variables = (list: ts.VariableDeclarationList, exports: boolean): void => {
@@ -162,10 +173,11 @@ function declaredNames(file: ts.SourceFile): { names: Map<string, Declared>; exp
     const text = leading === undefined ? "" : file.text.slice(leading.pos, leading.end);
     comment = text.startsWith("/**") ? `${text}\n` : "";
     if (ts.isVariableStatement(node)) variables(node.declarationList, exports);
-    else if (ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node))
+    else if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node))
+      declare(node.name, false, exports, true);
+    else if (ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node) || ts.isEnumDeclaration(node))
       declare(node.name, false, exports);
-    else if (ts.isTypeAliasDeclaration(node) || ts.isEnumDeclaration(node) || ts.isImportEqualsDeclaration(node))
-      declare(node.name, false, exports);
+    else if (ts.isImportEqualsDeclaration(node)) declare(node.name, false, exports);
     else if (ts.isModuleDeclaration(node)) {
       if (ts.isIdentifier(node.name) && !(node.flags & ts.NodeFlags.GlobalAugmentation))
         declare(node.name, false, exports);

@@ -13,3 +13,8 @@ export function globalsFrom(declarationFile: string): string {
     .map(([, words, name]) => `${words}declare const ${name}: typeof import(${module}).${name};\n`)
     .join("");
 }
+
+/** The names of these values. */
+export function kernelNames(declarationFile: string): string[] {
+  return [...readFileSync(declarationFile, "utf8").matchAll(exported)].map(([, , name]) => name ?? "");
+}

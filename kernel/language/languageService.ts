@@ -4,11 +4,12 @@ import type { Completeness, Completion, Diagnostic, Inspection, Runtime, Runtime
 import { type Chain, chainAt, chainBefore, chainIndexed } from "./chain.js";
 import { isComplete } from "./isComplete.js";
 import type { AnswerMessage, Answers, Job, JobMessage, WorkerSetup } from "./jobs.js";
+import { namesWithoutSession, withKeywords } from "./knownNames.js";
 import { lexical } from "./lexical.js";
 import { completeMagicArgument, magicUsage } from "./magicArguments.js";
 import { blankMagics } from "./magicLines.js";
 import { completeMagic } from "./magicNames.js";
-import { mergeCompletions } from "./merge.js";
+import { inTypedCase, mergeCompletions } from "./merge.js";
 import { presentInspection } from "./present.js";
 
 export interface LanguageServiceOptions {
@@ -25,6 +26,8 @@ export interface LanguageServiceOptions {
 const PATIENCE_MS = 1500;
 /** How long, once the types are known, living values may still come. */
 const SPARE_MS = 40;
+/** How long a cold checker is waited for when the session is busy and what can be said without both will do. */
+const BUSY_MS = 300;
 /** How much longer, when living names tell nothing. */
 const LONG_PATIENCE_MS = 8000;
 /** Cells remembered for a worker that starts late or starts again. */
@@ -88,7 +91,11 @@ export class LanguageService {
     const at = { start: chain?.start ?? offset, end: offset, typed: chain?.typed ?? "", quote: chain?.quote };
     this.#start();
     const living = chain === undefined ? Promise.resolve([]) : this.#living(chain.object);
-    const known = living.then((names) => names.some(({ name }) => name.startsWith(at.typed)));
+    const unchecked =
+      chain?.object === "" ? () => namesWithoutSession(this.#cells.map(({ source }) => source)) : undefined;
+    const known = living.then((names) =>
+      names === undefined && unchecked ? undefined : names?.some(({ name }) => name.startsWith(at.typed)) === true,
+    );
     const types = await this.#typed(
       { kind: "complete", source: code, offset, root: chain?.object ? chain.root : undefined },
       known,
@@ -96,7 +103,9 @@ export class LanguageService {
     const told = types !== undefined && types.items.length > 0;
     // A session that is busy does not answer; the types alone are then answer enough.
     const values = types?.closed === true ? [] : told ? await within(SPARE_MS, living) : await living;
-    return mergeCompletions(types, values ?? [], at);
+    const plain = types === undefined && unchecked !== undefined;
+    const names = values ?? (plain ? unchecked() : []);
+    return inTypedCase(mergeCompletions(types, plain ? withKeywords(names) : names, at), code, offset);
   }
 
   /**
@@ -111,12 +120,13 @@ export class LanguageService {
     const { here, callee } = chainsAround(code, offset);
     const definition = detailLevel === 1;
     const living = here === undefined ? Promise.resolve(undefined) : this.#value(here);
-    const known = living.then((value) => value !== undefined && !definition);
+    const known = living.then((value) => isFound(value) && !definition);
     const types = await this.#typed({ kind: "inspect", source: code, offset, definition }, known);
     const value = types === undefined ? await living : await within(SPARE_MS, living);
-    if (types !== undefined || value !== undefined || callee === undefined)
-      return presentInspection(types, types?.local === true ? undefined : value);
-    return presentInspection(undefined, await this.#value(callee));
+    if (types !== undefined || isFound(value) || callee === undefined)
+      return presentInspection(types, types?.local !== true && isFound(value) ? value : undefined);
+    const called = await this.#value(callee);
+    return presentInspection(undefined, isFound(called) ? called : undefined);
   }
 
   /** Whether the code can be run as it stands. Needs no checker. */
@@ -133,7 +143,7 @@ export class LanguageService {
     const found = (await this.#ask({ kind: "diagnostics", source: code })) ?? [];
     if (this.#options.runtime === undefined || !found.some(isUnknownName)) return found;
     for (let tries = 0; tries < 10; tries++) {
-      const names = await this.#living("");
+      const names = (await this.#living("")) ?? [];
       if (names.length > 0) {
         const known = new Set(names.map(({ name }) => name));
         return found.filter((each) => !isUnknownName(each) || !known.has(code.slice(each.start, each.end)));
@@ -205,32 +215,44 @@ export class LanguageService {
     });
   }
 
-  /** The checker's answer, if it comes soon; waited for longer, and while it warms up, when living values tell nothing. */
+  /**
+   * The checker's answer, if it comes soon; waited for longer, and while it warms up, when nothing else is known.
+   * @param known whether living values tell something; undefined when the session is busy but something can be said without it.
+   */
   async #typed<K extends "complete" | "inspect">(
     job: Extract<Job, { kind: K }>,
-    known: Promise<boolean>,
+    known: Promise<boolean | undefined>,
   ): Promise<Answers[K] | undefined> {
-    if (this.#state !== "ready" && (this.#state !== "warming" || (await known))) return undefined;
+    if (this.#state !== "ready") {
+      if (this.#state !== "warming" || (await known) === true) return undefined;
+      if ((await known) === undefined) return within(BUSY_MS, this.#ask(job));
+    }
     const answer = this.#ask(job);
     const soon = await within(this.#options.patience ?? PATIENCE_MS, answer);
     return soon !== undefined || (await known) ? soon : within(LONG_PATIENCE_MS, answer);
   }
 
-  async #living(expression: string): Promise<readonly RuntimeName[]> {
+  /** Undefined while the session is busy. */
+  async #living(expression: string): Promise<readonly RuntimeName[] | undefined> {
     try {
-      return (await within(PATIENCE_MS, this.#options.runtime?.complete(expression) ?? Promise.resolve([]))) ?? [];
+      return await within(PATIENCE_MS, this.#options.runtime?.complete(expression) ?? Promise.resolve([]));
     } catch {
       return [];
     }
   }
 
+  /** Empty when there is none, undefined while the session is busy. */
   async #value(expression: string): Promise<Readonly<Record<string, unknown>> | undefined> {
     try {
-      return await within(PATIENCE_MS, this.#options.runtime?.inspect(expression) ?? Promise.resolve(undefined));
+      return await within(PATIENCE_MS, this.#options.runtime?.inspect(expression) ?? Promise.resolve({}));
     } catch {
-      return undefined;
+      return {};
     }
   }
+}
+
+function isFound(value: Readonly<Record<string, unknown>> | undefined): boolean {
+  return value !== undefined && Object.keys(value).length > 0;
 }
 
 /** The chain of names that is being typed; none in comments, in text, and in strings that are no index. */

@@ -4,6 +4,20 @@ import type { Completion, CompletionItem, RuntimeName } from "./answers.js";
 const EVERY_OBJECT = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 /**
+ * What is in the case that was typed; what differs from that is proposed only where nothing is.
+ * @param offset UTF-16 units: up to here the items' letters have been typed.
+ */
+export function inTypedCase(completion: Completion, code: string, offset: number): Completion {
+  const typed = ({ start }: CompletionItem): string => code.slice(start, offset);
+  const matches = (item: CompletionItem): boolean => item.text.startsWith(typed(item));
+  if (!completion.items.some(matches)) return completion;
+  // An import that brings the name does not begin as the name does.
+  const differs = (item: CompletionItem): boolean =>
+    !matches(item) && item.text.toLowerCase().startsWith(typed(item).toLowerCase());
+  return { ...completion, items: completion.items.filter((item) => !differs(item)) };
+}
+
+/**
  * Typed proposals first, then living names the types do not know (`any`, properties added at run time). Without types the
  * living names alone are the answer.
  */

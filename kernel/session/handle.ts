@@ -152,9 +152,9 @@ export interface Session<Parent> {
   comm(message: CommMessage<Parent>): Promise<void>;
   /** Open comms of U: comm id to target, for `comm_info`. */
   comms(): ReadonlyMap<string, string>;
-  /** Members of a chain of names ("a.b.c" -> what may follow) or, for "", the globals. Never runs a getter, a proxy trap or a call. Empty while U is busy. */
-  runtimeComplete(expression: string): Promise<readonly RuntimeCompletion[]>;
-  /** The value of a chain of names as a mime bundle; undefined if there is none, or U is busy. Never runs a getter. */
+  /** Members of a chain of names ("a.b.c" -> what may follow) or, for "", the globals. Never runs a getter, a proxy trap or a call. Undefined while U is busy. */
+  runtimeComplete(expression: string): Promise<readonly RuntimeCompletion[] | undefined>;
+  /** The value of a chain of names as a mime bundle; empty if there is none, undefined while U is busy. Never runs a getter. */
   runtimeInspect(expression: string, detailLevel?: 0 | 1): Promise<MimeBundle | undefined>;
   /** Chrome DevTools protocol on U's main thread, also while it is busy or paused. Rejects with CDP's error message. */
   cdp(method: string, params?: Readonly<Record<string, unknown>>): Promise<unknown>;

@@ -29,7 +29,7 @@ const MAX_CELLS = 1000;
 /** User processes in a row that may end before they are ready. */
 const MAX_FAILED_STARTS = 3;
 /** How long a question about runtime values waits for a busy U. */
-const PATIENCE_MS = 250;
+const PATIENCE_MS = 500;
 /** A mark that has not come on inherited output for so long will not come: the cell closed the descriptor. */
 const MARK_PATIENCE_MS = 1000;
 
@@ -79,9 +79,10 @@ class UserSession<Parent> implements Session<Parent> {
     return this.#user.comms;
   }
 
-  async runtimeComplete(expression: string): Promise<readonly RuntimeCompletion[]> {
-    const reply = await patient(this.#user.ask((seq) => ({ type: "complete", seq, expression })));
-    return (reply as readonly RuntimeCompletion[] | undefined) ?? [];
+  async runtimeComplete(expression: string): Promise<readonly RuntimeCompletion[] | undefined> {
+    return (await patient(this.#user.ask((seq) => ({ type: "complete", seq, expression })))) as
+      | readonly RuntimeCompletion[]
+      | undefined;
   }
 
   async runtimeInspect(expression: string, detailLevel: 0 | 1 = 0): Promise<MimeBundle | undefined> {
@@ -388,7 +389,7 @@ class UserProcess<Parent> {
         this.#answer(message.seq, message.matches);
         return;
       case "inspected":
-        this.#answer(message.seq, message.bundle);
+        this.#answer(message.seq, message.bundle ?? {});
         return;
       case "cdpResult":
         if (message.error === undefined) this.#answer(message.seq, message.result);

@@ -25,7 +25,7 @@ const service = new LanguageService({
       asked.push(expression);
       return living[expression] ?? [];
     },
-    inspect: async (expression) => (expression === "count" ? { "text/plain": "42" } : undefined),
+    inspect: async (expression) => (expression === "count" ? { "text/plain": "42" } : {}),
   },
 });
 
@@ -43,6 +43,20 @@ async function hover(marked: string, detail: 0 | 1 = 0): Promise<string> {
 }
 async function messages(code: string): Promise<string[]> {
   return (await service.diagnostics(code)).map(({ code: number, message }) => `${number} ${message}`);
+}
+
+/** A session of its own, and how it runs a cell; `told` hears what the cells print. */
+function startSession(told: (text: string) => void) {
+  const session = createSession<object>({
+    events: {
+      publish: ({ content }) => told(String(content.text ?? "")),
+      input: () => Promise.reject(new Error("nobody to ask")),
+      exit: () => undefined,
+    },
+  });
+  const [silent, storeHistory, allowStdin] = [false, false, false];
+  const shared = { executionCount: 1, silent, storeHistory, userExpressions: {}, allowStdin, parent: {} };
+  return { session, execute: (code: string) => session.execute({ id: code, code, ...shared }) };
 }
 
 describe("language service", () => {
@@ -75,16 +89,8 @@ describe("language service", () => {
     assert.deepEqual(await texts("%%ti|"), ["%%time", "%%timeit"]);
     assert.deepEqual(await texts("1\n%%ti|"), []);
     const listed: string[] = [];
-    const session = createSession<object>({
-      events: {
-        publish: ({ content }) => void listed.push(String(content.text ?? "")),
-        input: () => Promise.reject(new Error("nobody to ask")),
-        exit: () => undefined,
-      },
-    });
-    const [silent, storeHistory, allowStdin] = [false, false, false];
-    const shared = { executionCount: 1, silent, storeHistory, userExpressions: {}, allowStdin, parent: {} };
-    await session.execute({ id: "1", code: "%lsmagic", ...shared });
+    const { session, execute } = startSession((text) => listed.push(text));
+    await execute("%lsmagic");
     await session.dispose();
     const names = listed.join("").match(/^%%?[a-z]+/gm) ?? [];
     assert.deepEqual([...names].sort(), [...(await texts("%|"))].sort());
@@ -103,6 +109,53 @@ describe("language service", () => {
     assert.equal(service.state, "ready");
   });
 
+  test("a cold checker: a session that is idle tells its names, one that loops keeps nobody waiting", async (t) => {
+    const { session, execute } = startSession(() => {});
+    t.after(() => session.dispose());
+    const code =
+      "const consEarlier = 1; let { consTaken, ...consRest } = {}; import { join as consJoin } from 'node:path'";
+    await execute(code);
+    const cold = (): LanguageService => {
+      const made = new LanguageService({
+        directory,
+        runtime: {
+          complete: (expression) => session.runtimeComplete(expression),
+          inspect: (expression) => session.runtimeInspect(expression),
+        },
+      });
+      made.addCell(code, 1);
+      return made;
+    };
+    const names = ["consEarlier", "consJoin", "consRest", "consTaken", "console", "const"].sort();
+    const ask = async (asking: LanguageService, typed: string) => {
+      const { items, source } = await asking.complete(typed, typed.length);
+      return [source, ...items.map(({ text }) => text)];
+    };
+    const first = cold();
+    assert.deepEqual(await ask(first, "cons"), ["runtime", ...names]);
+    assert.deepEqual(await ask(first, "Math.sq"), ["runtime", "sqrt"]);
+    await first.dispose();
+    const looping = execute("while (true) {}");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const second = cold();
+    try {
+      const started = performance.now();
+      const answers = await Promise.all([ask(second, "cons"), ask(second, "displ")]);
+      assert.ok(performance.now() - started < 2000, "about a second");
+      assert.deepEqual(answers, [
+        ["runtime", ...names],
+        ["runtime", "display"],
+      ]);
+      // What only the checker can tell is waited for.
+      assert.deepEqual(await ask(second, "Math.sq"), ["types", "sqrt"]);
+      assert.equal((await second.inspect("consEarlier", 3, 0)).found, true);
+    } finally {
+      await second.dispose();
+      await session.interrupt();
+      await looping;
+    }
+  });
+
   test("members with type, signature and documentation", async () => {
     const { items, start, end, source } = await complete("[1].fla|");
     assert.deepEqual([start, end, source], [4, 7, "types"]);
@@ -113,6 +166,14 @@ describe("language service", () => {
     assert.equal(items[0]?.type, "function");
     assert.match(items[0]?.signature ?? "", /flat<.*\): /);
     assert.match(items[0]?.documentation ?? "", /sub-array/);
+  });
+
+  test("letters of another case are proposed only where none fit as they are typed", async () => {
+    assert.deepEqual(await texts("Math.sq|"), ["sqrt"]);
+    assert.deepEqual(await texts("Math.SQ|"), ["SQRT1_2", "SQRT2"]);
+    assert.deepEqual((await texts("Math.sQ|")).sort(), ["SQRT1_2", "SQRT2", "sqrt"]);
+    assert.deepEqual(await texts("conso|"), ["console"]);
+    assert.deepEqual((await texts("cons|")).slice(0, 2), ["console", "const"]);
   });
 
   test("types flow from cell to cell and the newest binding wins", async () => {
@@ -146,6 +207,15 @@ describe("language service", () => {
       for (const again of kinds.filter((_, i) => (i + index) % 3 === 0))
         assert.deepEqual(await messages(again), [], `${code} then ${again}`);
     }
+  });
+
+  test("an interface by the name of a global value hides the type, not the value", async () => {
+    service.addCell("interface Array<T> { sum(): number }\ntype Map = { own: 1 }", 1);
+    assert.deepEqual(await messages("Array.from([1]).length; new Map([[1, 2]])"), []);
+    assert.deepEqual(await messages("const own: Map = { own: 1 }; Array.isArray(own)"), []);
+    assert.deepEqual(await texts("Array.fr|"), ["from", "fromAsync"]);
+    service.addCell("const Array = { mine: 1 }; interface Array { yours: 1 }", 2);
+    assert.deepEqual(await texts("Array.mi|"), ["mine"]);
   });
 
   test("a cell that is typed again is not confused by its earlier run", async () => {

@@ -19,13 +19,15 @@ const MAX_NAMES = 2000;
 
 /** Members of the value that a chain of names leads to; for an empty chain the notebook's variables and the globals. */
 export function complete(expression: string): RuntimeCompletion[] {
-  const found = expression.trim() === "" ? { value: globalThis as unknown } : valueAt(expression);
+  const plain = expression.trim() === "";
+  const found = plain ? { value: globalThis as unknown } : valueAt(expression);
   if (!found) return [];
   const matches = new Map<string, RuntimeCompletion>();
   if (found.value === globalThis) {
     for (const name of declaredNames()) matches.set(name, { name, type: kindOf(globalThis, keyOf(name)) });
   }
-  for (const holder of holders(found.value)) {
+  // `constructor` and the like, which the global object inherits, nobody means by a plain name.
+  for (const holder of plain ? [globalThis] : holders(found.value)) {
     for (const name of Object.getOwnPropertyNames(holder)) {
       if (matches.size >= MAX_NAMES) break;
       if (!matches.has(name) && !/^(?:__|\d)|\u200c/.test(name))
