@@ -121,10 +121,11 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     type: Type,
     channel: "shell" | "control",
     message: Message,
+    alreadyRead?: RequestContents[Type],
   ): Promise<{ readonly status?: string }> {
     try {
       if (channel === "shell") this.#subshells.queueOf(message.header);
-      const content = readRequest(type, message.content);
+      const content = alreadyRead ?? readRequest(type, message.content);
       const handler: Handler<Type> = this.#handlers[type];
       const reply: object = await handler({ content, message, channel });
       return reply;
@@ -211,9 +212,10 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
 
   #enqueue(channel: "shell" | "control", message: Message): void {
     let queue: ExecutionQueue;
+    let content: RequestContents["execute_request"];
     try {
       queue = this.#subshells.queueOf(message.header);
-      readRequest("execute_request", message.content);
+      content = readRequest("execute_request", message.content);
     } catch (error) {
       this.#surrounded(message, () =>
         this.#reply(channel, message, withCount(errorReply(error), this.#executionCount)),
@@ -226,7 +228,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const run = async () => {
       const started = new Date().toISOString();
       this.#publisher.status("busy", message.header);
-      const reply = await this.#replyTo("execute_request", channel, message);
+      const reply = await this.#replyTo("execute_request", channel, message, content);
       const { status } = reply;
       const failed = status !== "ok" && stopOnError !== false && silent !== true;
       const abortOthers = failed ? await queue.withdraw() : undefined;

@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { notebook, sleep } from "./notebook.js";
 
 describe("interrupt", () => {
   const book = notebook();
   const { run, interrupted } = book;
-  after(() => book.session.dispose());
+  const folder = mkdtempSync(join(tmpdir(), "interrupt-"));
+  const busyModule = JSON.stringify(join(folder, "busy.cjs"));
+  after(async () => {
+    await book.session.dispose();
+    rmSync(folder, { recursive: true });
+  });
 
   const waits: Record<string, string> = {
     "a busy loop": "while (true) {}",
@@ -29,9 +37,8 @@ describe("interrupt", () => {
     "a loop that catches everything": "for (;;) { try { for (;;) {} } catch {} finally { for (;;) {} } }",
     "a loop of native clones":
       "const many = Array.from({ length: 1e4 }, (_, i) => ({ i })); for (;;) structuredClone(many)",
-    "a module being required":
-      "require('node:fs').writeFileSync('/tmp/kernel-busy.cjs', 'for (;;) {}'); require('/tmp/kernel-busy.cjs')",
-    "that module, required again": "require('/tmp/kernel-busy.cjs')",
+    "a module being required": `require('node:fs').writeFileSync(${busyModule}, 'for (;;) {}'); require(${busyModule})`,
+    "that module, required again": `require(${busyModule})`,
     "a display that never ends": "({ [Symbol.for('Jupyter.display')]: () => new Promise(() => {}) })",
     "an inspection that loops": "console.log({ [Symbol.for('nodejs.util.inspect.custom')]() { for (;;) {} } })",
     "a busy interval": "setInterval(() => { for (let i = 0; i < 1e8; i++); }, 1); await new Promise(() => {})",

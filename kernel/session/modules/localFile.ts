@@ -16,6 +16,16 @@ export function spellings(specifier: string): string[] {
   ];
 }
 
+/** Changes when the file does; undefined where there is none. */
+export function stampOf(file: string): string | undefined {
+  try {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    return stat?.isFile() ? `${stat.mtimeMs} ${stat.size}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The file that a path means. */
 export function localFile(path: string): string | undefined {
   return [path, ...spellings(path)].find((one) => statSync(one, { throwIfNoEntry: false })?.isFile());

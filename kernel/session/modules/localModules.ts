@@ -12,7 +12,7 @@ import { parseSync } from "oxc-parser";
 import type { Node } from "../cell/syntax.js";
 import { commonJs, type Lowering, loweringOf, stripTypes } from "../cell/transpile.js";
 import { exportsType } from "./exportedTypes.js";
-import { localFile, spellings } from "./localFile.js";
+import { localFile, spellings, stampOf } from "./localFile.js";
 import { mappedPaths, settingsFor } from "./projectSettings.js";
 
 /** A place to look. */
@@ -88,7 +88,7 @@ export function isMissing(error: unknown): boolean {
 }
 
 interface LocalFile {
-  stamp: string;
+  stamp: string | undefined;
   version: number;
   checkedIn: number;
   /** What it imports, and the version it has seen. */
@@ -140,15 +140,6 @@ export class LocalFiles {
       this.#files.set(path, file);
     }
     return file;
-  }
-}
-
-function stampOf(path: string): string {
-  try {
-    const { mtimeMs, size } = statSync(path);
-    return `${mtimeMs} ${size}`;
-  } catch {
-    return "";
   }
 }
 

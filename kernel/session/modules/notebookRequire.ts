@@ -1,16 +1,15 @@
 /** `require` in a cell: from the notebook's folder, then from where the kernel is installed; changed local files are loaded again. */
 
-import { statSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { guardBuiltins } from "../user/guards.js";
-import { localFile } from "./localFile.js";
+import { localFile, stampOf } from "./localFile.js";
 import { installHint, NOTEBOOK_FILE, reloadsChanged, toCommonJs } from "./localModules.js";
 import { mappedPaths } from "./projectSettings.js";
 
 const own = createRequire(import.meta.url);
-const stamps = new Map<string, number>();
+const stamps = new Map<string, string | undefined>();
 
 /** A `require` for the current directory. */
 export function notebookRequire(): NodeJS.Require {
@@ -99,12 +98,4 @@ function note(): void {
 
 function localFiles(): string[] {
   return Object.keys(own.cache).filter((file) => !file.includes("node_modules"));
-}
-
-function stampOf(file: string): number {
-  try {
-    return statSync(file).mtimeMs;
-  } catch {
-    return 0;
-  }
 }

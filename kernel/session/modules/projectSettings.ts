@@ -1,10 +1,11 @@
 /** What tsconfig.json next to a notebook or a local module means for running it: where imports may lead, and which decorators are meant. */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parseSync } from "oxc-parser";
 import type { Node } from "../cell/syntax.js";
 import type { Lowering } from "../cell/transpile.js";
+import { stampOf } from "./localFile.js";
 
 /** The settings that count when code runs. */
 export interface ProjectSettings {
@@ -151,9 +152,4 @@ function jsonValue(node: Node): unknown {
 
 function isRecord(value: unknown): value is Options {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function stampOf(file: string): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat?.isFile() ? `${stat.mtimeMs} ${stat.size}` : undefined;
 }
