@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { z } from "zod";
-import { RUNTIME } from "../session/cell/rewrite.js";
+import { RUNTIME, readImport } from "../session/cell/rewrite.js";
 import type { CellScript } from "../session/handle.js";
 import { Breakpoints } from "./breakpoints.js";
 import { type CallFrame, type CdpTarget, type Evaluated, Inspector, OBJECT_GROUP } from "./cdp.js";
@@ -332,7 +332,7 @@ export class DebugAdapter {
     const call = this.#callOf(frameId);
     const hover = context === "hover";
     if (hover && !isName(expression)) throw new Error(`${expression} is not shown: it is more than a name`);
-    const { result } = await this.#run(expression, call, { throwOnSideEffect: hover });
+    const { result } = hover ? await this.#look(expression, call) : await this.#run(expression, call, {});
     const { value, type, variablesReference, indexedVariables } = this.#variables.value("", result, expression, call);
     return {
       result: value,
@@ -340,6 +340,15 @@ export class DebugAdapter {
       ...(type === undefined ? {} : { type }),
       ...(indexedVariables === undefined ? {} : { indexedVariables }),
     };
+  }
+
+  /** The value of a name, if it can be had without running anything of the user's. */
+  #look(name: string, call: CallFrame | undefined): Promise<Evaluated> {
+    return this.#run(name, call, { throwOnSideEffect: true }).catch((error: unknown) =>
+      this.#run(readImport(name), call, {}).catch(() => {
+        throw error;
+      }),
+    );
   }
 
   /** @throws what the expression throws. */
@@ -393,7 +402,7 @@ export class DebugAdapter {
   }: Arguments<"richInspectVariables">): Promise<Bodies["richInspectVariables"]> {
     const call = this.#callOf(frameId);
     if (!isName(variableName)) throw new Error(`${variableName} has no value here: it is not a name`);
-    const { result } = await this.#run(variableName, call, { throwOnSideEffect: true }).catch(() => {
+    const { result } = await this.#look(variableName, call).catch(() => {
       throw new Error(`${variableName} has no value here that can be shown without running code`);
     });
     const plain = { data: { "text/plain": describe(result) }, metadata: {} };

@@ -1,4 +1,5 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import { importedName, readImport, withoutMarks } from "../session/cell/rewrite.js";
 import {
   type CallFrame,
   type Inspector,
@@ -88,9 +89,31 @@ export class Variables {
     });
     if (result.objectId === undefined) return [];
     const own = await this.#properties(result.objectId);
-    return own
-      .filter(({ name, symbol }) => symbol === undefined && !NOT_THE_USERS.has(name))
-      .map((property) => this.#variable(property, property.name, undefined));
+    const imported = new Set(own.flatMap(({ name }) => importedName(name) ?? []));
+    const shown = own.filter(
+      ({ name, symbol }) => symbol === undefined && !NOT_THE_USERS.has(name) && importedName(name) === undefined,
+    );
+    return Promise.all(
+      shown.map(async (property) =>
+        this.#variable(
+          property.get && imported.has(withoutMarks(property.name)) ? await this.#exported(property) : property,
+          property.name,
+          undefined,
+        ),
+      ),
+    );
+  }
+
+  /** An import is an accessor of the kernel's: its value is no secret. */
+  async #exported(property: PropertyDescriptor): Promise<PropertyDescriptor> {
+    const { result, exceptionDetails } = await this.#inspector.call("Runtime.evaluate", {
+      expression: readImport(withoutMarks(property.name)),
+      disableBreaks: true,
+      generatePreview: true,
+      objectGroup: OBJECT_GROUP,
+      silent: true,
+    });
+    return exceptionDetails ? property : { ...property, value: result };
   }
 
   /** @throws if the reference has ended. */
@@ -242,7 +265,9 @@ export function describe(object: RemoteObject): string {
   if (object.unserializableValue !== undefined) return object.unserializableValue;
   if (object.objectId === undefined) return String(object.value ?? object.description ?? "");
   if (object.type === "function")
-    return (object.description ?? "function").replaceAll("\u200c", "").replace(/\s+/g, " ").slice(0, 120);
+    return withoutMarks(object.description ?? "function")
+      .replace(/\s+/g, " ")
+      .slice(0, 120);
   if (object.subtype === "error") return (object.description ?? "Error").split("\n    at ")[0] ?? "Error";
   const preview = object.preview;
   const name = object.description ?? object.className ?? "Object";

@@ -381,6 +381,18 @@ describe("debugger", { timeout: 120_000 }, () => {
     );
   });
 
+  test("imports are variables with the values that the module has by now", async () => {
+    writeFileSync(join(directory, "counted.ts"), "export let count = 1; export const inc = () => { count++ };");
+    await run("import { count, inc } from './counted.ts'; import { posix } from 'node:path'; inc()");
+    const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");
+    const shown = list.filter(({ name }) => /^(?:count|inc|posix)/.test(name)).map(({ name, value }) => [name, value]);
+    assert.deepEqual(shown.map(([name]) => name).sort(), ["count", "inc", "posix"]);
+    assert.equal(Object.fromEntries(shown).count, "2");
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "count", context: "hover" })).result, "2");
+    const rich = await ask<{ data: Record<string, string> }>("richInspectVariables", { variableName: "count" });
+    assert.equal(rich.data["text/plain"], "2");
+  });
+
   test("variables can be assigned", async () => {
     await run("let mutable = 1; const holder = { inside: 'a' };");
     const { variables: list } = await ask<{ variables: Variable[] }>("inspectVariables");

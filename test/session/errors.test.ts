@@ -156,6 +156,11 @@ describe("errors", () => {
     }
   });
 
+  it("of an unknown function alone in its cell begin at the first column", async () => {
+    const { traceback, cell } = await run("unknownHere()");
+    assert.match(traceback, new RegExp(`at Cell In\\[${cell}\\]:1:1$`));
+  });
+
   it("of a name declared twice point at the second", async () => {
     const { traceback, cell } = await run("const twice = 1;\nconst twice = 2;");
     assert.ok(traceback.includes(`Cell In[${cell}]:2:7`), traceback);

@@ -83,6 +83,78 @@ describe("imports", () => {
     );
   });
 
+  it("are live: what a cell imports is what the module has by then, in closures and in later cells too", async () => {
+    write(
+      "live.ts",
+      'export let count = 0; export const inc = (by = 1): void => { count += by }; export default () => count;\nexport function self(this: unknown) { return typeof this }\nexport let late: (() => number) | undefined; export const set = () => { late = () => 7 };\nexport const tag = (text: TemplateStringsArray) => text.raw.join("!"); export class Base { at = count }\nexport function boom(): never { throw new Error("boom") }\nconst odd = 4; export { odd as "an odd name" }',
+    );
+    assert.equal(
+      await value("const early = () => count; import { count, inc } from './live.ts'; inc(); [count, early()]"),
+      "[ 1, 1 ]",
+    );
+    await value("const read = () => count; const inObject = { count, inc }");
+    assert.equal(await value("inc(4); [count, read(), early(), { count }]"), "[ 5, 5, 5, { count: 5 } ]");
+    assert.equal(
+      await value("import def, * as all from './live.ts'; inObject.inc(); [def(), all.count, inObject.count]"),
+      "[ 6, 6, 1 ]",
+    );
+    await value("import { self, tag, Base, late, set, boom, 'an odd name' as odd } from './live.ts'");
+    assert.equal(
+      await value(
+        "let list = [1]\nif (list)\n  self()\nlist = [self(), (self)(), self?.(), self.call(3), tag`a`, odd]\nself ()\nlist",
+      ),
+      "[ 'undefined', 'undefined', 'undefined', 'number', 'a', 4 ]",
+    );
+    assert.equal(
+      await value("class Derived extends Base { twice = count * 2 }; new Derived()"),
+      "Derived { at: 6, twice: 12 }",
+    );
+    const { traceback } = await run("if (1)\n  late()");
+    assert.match(traceback, /TypeError: late is not a function\n {4}at Cell In\[\d+\]:2:3/);
+    assert.equal(await value("set(); late()"), "7");
+    assert.match((await run("  boom  (  )")).traceback, /boom \(.*live\.ts:5:39\)\n {4}at Cell In\[\d+\]:1:3/);
+    assert.match((await run("let three = [1]\nboom()")).traceback, /\n {4}at Cell In\[\d+\]:2:1/);
+  });
+
+  it("cannot be assigned, and may be declared again", async () => {
+    for (const code of ["count = 5", "count++", "({ count } = { count: 3 })", "for (count of [1]) {}", "[count] = [1]"])
+      assert.match((await run(code)).traceback, /TypeError: Assignment to constant variable\.\n {4}at Cell In/, code);
+    for (const [code, seen] of [
+      ["const count = 100", "100"],
+      ["import { count } from './live.ts'", "6"],
+      ["let count = 1; count += 5", "6"],
+      ["import { default as count } from './live.ts'", "[Function: default]"],
+      ["function count() {}", "[Function: count]"],
+      ["import { count } from './live.ts'", "6"],
+      ["enum count { A }", "{ '0': 'A', A: 0 }"],
+      ["import * as count from 'node:path'; count.sep", "[Module: null prototype]"],
+    ] as const) {
+      await value(code);
+      assert.match(
+        String(await value("read()")),
+        new RegExp(`^${seen.replace(/[[\](){}]/g, "\\$&").slice(0, 8)}`),
+        code,
+      );
+    }
+    assert.match((await run("import { count } from './not-there.ts'")).traceback, /Cannot find module/);
+    assert.equal(await value("typeof read().sep"), "'string'");
+    assert.match((await run("import { count } from './live.ts'; const { fails } = null")).traceback, /TypeError/);
+    assert.equal(await value("count + read()"), "12");
+    assert.match((await run("null.x; let count = 1")).traceback, /TypeError/);
+    assert.equal(await value("inc(); count + read()"), "14");
+    assert.match((await run("count(); function count() { throw new Error('mine') }")).traceback, /Error: mine/);
+  });
+
+  it("of names that Node has stand beside them", async () => {
+    await value("import { performance } from 'node:perf_hooks'; import process, { argv } from 'node:process'");
+    assert.equal(
+      await value(
+        "[performance.now() > 0, globalThis.performance === performance, typeof process.pid, argv.length > 0]",
+      ),
+      "[ true, true, 'number', true ]",
+    );
+  });
+
   it("are kept as they were first loaded where hot reload is off", async () => {
     const other = notebook({ directory: folder, env: { POLICYSCOPE_HOT_RELOAD: "off" } });
     try {

@@ -8,6 +8,12 @@ export interface Reference {
   readonly end: number;
   /** `{ name }`, which stands for `{ name: name }`. */
   readonly shorthand: boolean;
+  /** It is assigned here, or counted up or down. */
+  readonly assigned: boolean;
+  /** It is called here, as a function or with a template. */
+  readonly called: boolean;
+  /** A statement among others begins with it: what comes before may lack its semicolon. */
+  readonly leads: boolean;
 }
 
 /** The names of interest that a scope binds, and the scope around it. */
@@ -22,14 +28,46 @@ export function topLevelReferences(program: Node, names: ReadonlySet<string>): R
   /** Identifiers that are no references: keys, members, labels; and shorthand properties' values. */
   const skipped = new Set<unknown>();
   const shorthand = new Set<unknown>();
+  const assigned = new Set<unknown>();
+  const called = new Set<unknown>();
+  const leads = new Set<number>();
+  const lead = (statements: unknown): void => {
+    for (const { type, start } of statements as Node[]) if (type === "ExpressionStatement") leads.add(start);
+  };
   walk<Scope | null>(program, null, (node, scope) => {
     switch (node.type) {
       case "Identifier": {
         const name = String(node.name);
         if (names.has(name) && !skipped.has(node) && !binds(scope, name))
-          found.push({ name, start: node.start, end: node.end, shorthand: shorthand.has(node) });
+          found.push({
+            name,
+            start: node.start,
+            end: node.end,
+            shorthand: shorthand.has(node),
+            assigned: assigned.has(node),
+            called: called.has(node),
+            leads: leads.has(node.start),
+          });
         return undefined;
       }
+      case "CallExpression":
+        called.add(withoutParentheses(node.callee as Node));
+        return scope;
+      case "TaggedTemplateExpression":
+        called.add(withoutParentheses(node.tag as Node));
+        return scope;
+      case "AssignmentExpression":
+        for (const id of boundIdentifiers(node.left as Node)) assigned.add(id);
+        return scope;
+      case "UpdateExpression":
+        assigned.add(node.argument);
+        return scope;
+      case "Program":
+        lead(node.body);
+        return scope;
+      case "SwitchCase":
+        lead(node.consequent);
+        return scope;
       case "MemberExpression":
         if (node.computed !== true) skipped.add(node.property);
         return scope;
@@ -76,8 +114,10 @@ export function topLevelReferences(program: Node, names: ReadonlySet<string>): R
         return within(scope, names, [...own, ...params, ...varsOf(node.body as Node)]);
       }
       case "StaticBlock":
+        lead(node.body);
         return within(scope, names, [...varsOf(node), ...lexicalsOf(node.body as Node[])]);
       case "BlockStatement":
+        lead(node.body);
         return within(scope, names, lexicalsOf(node.body as Node[]));
       case "SwitchStatement":
         return within(
@@ -89,12 +129,17 @@ export function topLevelReferences(program: Node, names: ReadonlySet<string>): R
         return node.init ? within(scope, names, lexicalsOf([node.init as Node])) : scope;
       case "ForInStatement":
       case "ForOfStatement":
+        for (const id of boundIdentifiers(node.left as Node)) assigned.add(id);
         return within(scope, names, lexicalsOf([node.left as Node]));
       default:
         return scope;
     }
   });
   return found;
+}
+
+function withoutParentheses(node: Node): Node {
+  return node.type === "ParenthesizedExpression" ? withoutParentheses(node.expression as Node) : node;
 }
 
 function binds(scope: Scope | null, name: string): boolean {

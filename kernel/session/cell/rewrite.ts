@@ -7,7 +7,7 @@
  */
 import MagicString from "magic-string";
 import { parseSync } from "oxc-parser";
-import { topLevelReferences } from "./references.js";
+import { type Reference, topLevelReferences } from "./references.js";
 import { boundIdentifiers, isFunction, type Node, walk } from "./syntax.js";
 import { composeMaps, type Lowering, loweringOf, type SourceMapJson, stripTypes } from "./transpile.js";
 
@@ -16,8 +16,8 @@ export interface Binding {
   readonly name: string;
   /** The global object's property that holds it: its name, or a name of its own where the environment has something by that name. */
   readonly key: string;
-  /** `fresh`: enums and namespaces, which start from nothing when declared again. */
-  readonly kind: "var" | "lexical" | "fresh";
+  /** `fresh`: enums and namespaces, which start from nothing when declared again. `import`: set when the module has been loaded. */
+  readonly kind: "var" | "lexical" | "fresh" | "import";
   /** The cell mentions a lexical one before it has a value. */
   readonly early: boolean;
 }
@@ -53,12 +53,23 @@ export const FUNCTION_MARK = "\u200c";
 /** Global through which rewritten code reaches the kernel. */
 export const RUNTIME = "__cell__";
 
+/** What an error message says of the rewriter's names, in the user's. */
+export function withoutMarks(text: string): string {
+  if (!text.includes(FUNCTION_MARK)) return text;
+  return text
+    .replace(/\(0 , ([\p{ID_Continue}$]+)\u200c{3}([\p{ID_Continue}$]+)\.\2\)/gu, "$1")
+    .replace(/([\p{ID_Continue}$]+)\u200c{3}([\p{ID_Continue}$]+)(?:\.\2)?/gu, "$1")
+    .replaceAll(FUNCTION_MARK, "");
+}
+
 /** What the rewriter must know of where the cell will run. */
 export interface CellSurroundings {
   /** Names that belong to JavaScript, to Node or to the kernel: packages rely on them, so cells that declare them get variables of their own. */
   readonly taken: ReadonlySet<string>;
   /** Of these, the names that earlier cells have declared. */
   readonly shadowed: Iterable<string>;
+  /** Names that earlier cells have imported, and what the module calls them. */
+  readonly imported: ReadonlyMap<string, string>;
   /** What tsconfig.json asks for of older TypeScript. */
   readonly legacy?: Lowering["legacy"];
 }
@@ -66,7 +77,7 @@ export interface CellSurroundings {
 /** Rewrite a cell. Throws CellSyntaxError where it does not parse. */
 export function rewriteCell(
   source: string,
-  surroundings: CellSurroundings = { taken: new Set(), shadowed: [] },
+  surroundings: CellSurroundings = { taken: new Set(), shadowed: [], imported: new Map() },
 ): RewrittenCell {
   refuseDepth(source);
   const literal = objectLiteral(source);
@@ -199,19 +210,18 @@ interface EditOptions {
 
 /** Turn a parsed JavaScript module into the script. */
 function edit(code: string, program: Node, options: EditOptions): RewrittenCell {
-  const { taken, shadowed } = options.surroundings;
+  const { taken, shadowed, imported } = options.surroundings;
   const edits = new Edits(code);
   const body = program.body as Node[];
-  const scope: Scope = { declared: new Map(), isAsync: false, hoisted: [], keyOf: (name) => name };
   const names = topLevelNames(program);
   const renamed = new Set([...shadowed, ...names].filter((name) => taken.has(name) && code.includes(name)));
-  if (renamed.size > 0) {
-    scope.keyOf = (name) => (renamed.has(name) ? keyOfTaken(name) : name);
-    for (const { name, start, end, shorthand } of topLevelReferences(program, renamed)) {
-      if (shorthand) edits.before(start, `${name}:`);
-      edits.insert(end, keyOfTaken(name).slice(name.length));
-    }
-  }
+  const scope: Scope = {
+    declared: new Map(),
+    imported: new Map(),
+    isAsync: false,
+    hoisted: [],
+    keyOf: (name) => (renamed.has(name) ? keyOfTaken(name) : name),
+  };
   let imports = true;
   for (const statement of body) {
     imports &&= statement.type === "ImportDeclaration";
@@ -231,6 +241,14 @@ function edit(code: string, program: Node, options: EditOptions): RewrittenCell 
     edits.before(start, TAIL_START);
     edits.after(end, TAIL_END);
   }
+  const live = new Map([...scope.imported].filter(([name]) => seen.has(name)));
+  for (const [name, exported] of imported) if (seen.has(name) && !scope.declared.has(name)) live.set(name, exported);
+  // What hands over a value stands in brackets.
+  const inside = new Set(options.tails.map(({ start }) => start));
+  if (!options.hidden && last) inside.add(last.start);
+  if (renamed.size > 0 || live.size > 0)
+    for (const reference of topLevelReferences(program, new Set([...renamed, ...live.keys()])))
+      edits.reference(reference, scope.keyOf(reference.name), live.get(reference.name), inside);
   const prefix = `(${scope.isAsync ? "async " : ""}()=>{"use strict";${scope.hoisted.join("")}${edits.lead}`;
   const { text, map } = edits.finish();
   const declared = [...scope.declared].map(([name, { kind, start, end }]): Binding => {
@@ -249,16 +267,42 @@ function edit(code: string, program: Node, options: EditOptions): RewrittenCell 
 
 interface Scope {
   /** By name: how it is declared, and from where to where there is no value to mention. */
-  readonly declared: Map<string, { readonly kind: "var" | "lexical"; readonly start: number; readonly end: number }>;
+  readonly declared: Map<string, Declared>;
+  /** By name, what the module that it comes from calls it. */
+  readonly imported: Map<string, string>;
   isAsync: boolean;
   /** Code that runs before the first statement: functions. */
   readonly hoisted: string[];
-  keyOf: (name: string) => string;
+  readonly keyOf: (name: string) => string;
+}
+
+interface Declared {
+  readonly kind: "var" | "lexical" | "import";
+  readonly start: number;
+  readonly end: number;
 }
 
 /** The property under which a variable lies whose name the environment has already. */
 export function keyOfTaken(name: string): string {
   return name + FUNCTION_MARK + FUNCTION_MARK;
+}
+
+/**
+ * The property under which the module lies that a cell has imported a name from. What is compiled while the name means the import reads it
+ * there, a member of the module: an accessor, which it is to all other code, costs ten times as much.
+ */
+export function moduleKeyOf(name: string, exported: string): string {
+  return name + FUNCTION_MARK + FUNCTION_MARK + FUNCTION_MARK + exported;
+}
+
+/** The name that was imported, given the property under which its module lies; undefined: any other property. */
+export function importedName(key: string): string | undefined {
+  return /^([^\u200c]+)\u200c{3}/.exec(key)?.[1];
+}
+
+/** Code for the value of a notebook's import, which throws where the name stands for something else. To V8, reading one might have effects. */
+export function readImport(name: string): string {
+  return `${RUNTIME}.imported(${JSON.stringify(name)})`;
 }
 
 /** All names that the module binds at its top level. */
@@ -308,6 +352,27 @@ class Edits {
   /** Text that belongs to what ends at `at`: before all that comes after it. */
   insert(at: number, text: string): void {
     this.#text.prependLeft(at, text);
+    this.#touched = true;
+    this.#shifted = true;
+  }
+  /** A mention of a variable that lies under `key`, or is what a module exports as `exported`. */
+  reference(at: Reference, key: string, exported: string | undefined, inside: ReadonlySet<number>): void {
+    const { name, start, end } = at;
+    if (at.shorthand) this.before(start, `${name}:`);
+    if (exported === undefined || at.assigned) {
+      if (key !== name) this.insert(end, key.slice(name.length));
+      return;
+    }
+    const read = `${moduleKeyOf(name, exported)}.${exported}`;
+    if (!at.called) {
+      this.insert(end, read.slice(name.length));
+      return;
+    }
+    // Not as a method of the module. V8 says that a call in brackets is where its arguments begin; the user's begins with the name.
+    const opening = /[ \t]*\(/y;
+    opening.lastIndex = end;
+    const between = opening.exec(this.code)?.[0] ?? "";
+    this.#text.update(start, end + between.length, `${at.leads && !inside.has(start) ? ";" : ""}(0,${read})${between}`);
     this.#touched = true;
     this.#shifted = true;
   }
@@ -399,7 +464,7 @@ function topLevel(node: Node, scope: Scope, edits: Edits): void {
 /** Names of the global object that no script may declare; a shadow of them would only be a trap. */
 const RESERVED = new Set(["undefined", "NaN", "Infinity"]);
 
-function declare(identifiers: readonly Node[], kind: "var" | "lexical", { start, end }: Node, scope: Scope): void {
+function declare(identifiers: readonly Node[], kind: Declared["kind"], { start, end }: Node, scope: Scope): void {
   for (const id of identifiers) {
     if (RESERVED.has(String(id.name)))
       throw new CellSyntaxError(`Identifier '${id.name}' has already been declared`, 1, 1, undefined);
@@ -456,28 +521,28 @@ function importDeclaration(node: Node, scope: Scope, edits: Edits): void {
   });
   const specifier = JSON.stringify((node.source as Node).value);
   const locals = (node.specifiers as Node[]).map(({ local }) => local as Node);
-  declare(locals, "lexical", { ...node, start: -1, end: -1 }, scope);
-  const names: string[] = [];
-  const targets: string[] = [];
+  declare(locals, "import", node, scope);
+  const names: [string, string][] = [];
   let namespace: string | undefined;
   for (const one of node.specifiers as Node[]) {
-    const local = scope.keyOf(String((one.local as Node).name));
+    const local = String((one.local as Node).name);
     if (one.type === "ImportNamespaceSpecifier") namespace = local;
     else {
-      const imported =
-        one.type === "ImportDefaultSpecifier"
-          ? "default"
-          : String((one.imported as Node).name ?? (one.imported as Node).value);
-      names.push(JSON.stringify(imported));
-      targets.push(`${JSON.stringify(imported)}:${local}`);
+      const { name = "default", value = name } = (one.imported ?? {}) as {
+        readonly name?: unknown;
+        readonly value?: unknown;
+      };
+      names.push([local, String(value)]);
+      if (isPlainName(String(value))) scope.imported.set(local, String(value));
     }
   }
-  const call = `await ${RUNTIME}.static(${specifier},{${attributes.join(",")}},[${names.join(",")}])`;
-  const target =
-    targets.length > 0
-      ? `({${targets.join(",")}} = ${namespace ? `(${namespace} = ${call})` : call});`
-      : `${namespace ? `${namespace} = ` : ""}${call};`;
-  edits.replace(node.start, node.end, `;${target}${locals.length > 0 ? freezing(locals, scope) : ""}`, true);
+  const given = [specifier, `{${attributes.join(",")}}`, JSON.stringify(names), JSON.stringify(namespace)];
+  edits.replace(node.start, node.end, `;await ${RUNTIME}.static(${given.join(",")});`, true);
+}
+
+/** Can it stand behind a dot? */
+export function isPlainName(text: string): boolean {
+  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(text);
 }
 
 interface Places {

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { displayables } from "../rich/display.js";
-import { declaredNames, forgetAll, keyOf } from "../user/bindings.js";
+import { declaredNames, forgetAll, variableNamed } from "../user/bindings.js";
 import { guardBuiltins } from "../user/guards.js";
 import { send, writeStream } from "../user/output.js";
 import { describeValue, valueAt } from "../user/runtimeValues.js";
@@ -114,7 +114,7 @@ function duration(seconds: number): string {
 
 function listVariables(): undefined {
   const rows = [...declaredNames()].map((name) => {
-    const value: unknown = Object.getOwnPropertyDescriptor(globalThis, keyOf(name))?.value;
+    const value = variableNamed(name)?.value;
     const text = describeValue(value, 1, false).replaceAll(/\s+/g, " ");
     return [name, value === null ? "null" : typeof value, text.length > 60 ? `${text.slice(0, 60)}...` : text] as const;
   });

@@ -6,6 +6,7 @@ import process from "node:process";
 import { pathToFileURL, URL } from "node:url";
 import { constants, Script } from "node:vm";
 import { nearestName } from "../nearest.js";
+import { bindImport, bindNamespace } from "../user/bindings.js";
 import { brokenModule } from "../user/errors.js";
 import { guardBuiltins } from "../user/guards.js";
 import { installHint, isMissing, mappedURL, NOTEBOOK_FILE, unparsable } from "./localModules.js";
@@ -52,29 +53,30 @@ function explained(error: Error, name: string): Error {
 }
 
 /**
- * `import { names } from specifier` at the top of a cell. A name that the module does not export is an error as in any module, unless
- * it is a type (TypeScript would have left it out).
+ * `import namespace, { exported as local } from specifier` at the top of a cell. A name that the module does not export is an error as in
+ * any module, unless it is a type (TypeScript would have left it out).
  */
 export async function staticImport(
   specifier: string,
   attributes: Record<string, string>,
-  names: readonly string[],
-): Promise<Record<string, unknown>> {
+  names: readonly (readonly [local: string, exported: string])[],
+  namespace: string | undefined,
+): Promise<void> {
   const options = Object.keys(attributes).length > 0 ? ({ with: attributes } as ImportCallOptions) : undefined;
   const module = await notebookImport(specifier, options);
-  const missing = names.filter((name) => !(name in module));
-  if (missing.length === 0) return module;
   // Members of a CommonJS module or of JSON that Node could not see by reading the file.
   const whole = module.default;
   const members =
     typeof whole === "object" || typeof whole === "function" ? (whole as Record<string, unknown> | null) : null;
   const found: Record<string, unknown> = {};
-  for (const name of missing) {
+  for (const [, name] of names) {
+    if (name in module) continue;
     if (members && name in members) found[name] = members[name];
     else if ((await import("./exportedTypes.js")).exportsType(specifier, name, process.cwd())) found[name] = undefined;
     else throw new SyntaxError(noExport(specifier, name, Object.keys(module)));
   }
-  return { ...module, ...found };
+  if (namespace !== undefined) bindNamespace(namespace, module);
+  for (const [local, name] of names) bindImport(local, name in module ? module : found, name);
 }
 
 function noExport(specifier: string, name: string, exported: readonly string[]): string {

@@ -8,7 +8,7 @@ import process from "node:process";
 import { fileURLToPath, URL } from "node:url";
 import { types } from "node:util";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
-import { type CellSyntaxError, FUNCTION_MARK, type RewrittenCell } from "../cell/rewrite.js";
+import { type CellSyntaxError, type RewrittenCell, withoutMarks } from "../cell/rewrite.js";
 import { printed } from "../rich/print.js";
 import { currentWork, workOfPromise } from "./context.js";
 import { asKernel } from "./intrinsics.js";
@@ -382,7 +382,7 @@ function rename(error: Error): Error {
   const [, key = ""] = /^Cannot assign to read only property '([^']+)' of object '#<Object>'$/.exec(message) ?? [];
   const constant = error instanceof TypeError && Object.getOwnPropertyDescriptor(globalThis, key)?.writable === false;
   // The names that the rewriter gives have a mark that nobody sees, and nobody types.
-  const better = constant ? "Assignment to constant variable." : message.replaceAll(FUNCTION_MARK, "");
+  const better = constant ? "Assignment to constant variable." : withoutMarks(message);
   if (better !== message)
     Object.defineProperty(error, "message", { value: better, writable: true, configurable: true, enumerable: false });
   return error;
@@ -425,7 +425,9 @@ function pathOf(url: string): string {
 }
 
 function frameText({ site, position }: StackFrame): string {
-  const text = String(site).replaceAll(FUNCTION_MARK, "");
-  const where = `${site.getScriptNameOrSourceURL() ?? ""}:${site.getLineNumber()}:${site.getColumnNumber()}`;
+  const text = withoutMarks(String(site));
+  // Code that the kernel put before the first column is, to V8, at a negative one, of which its own text alone speaks.
+  const column = site.getColumnNumber() ?? /:(-\d+)\)?$/.exec(text)?.[1];
+  const where = `${site.getScriptNameOrSourceURL() ?? ""}:${site.getLineNumber()}:${column}`;
   return text.replace(where, () => `${cellName(position.file)}:${position.line}:${position.column}`);
 }

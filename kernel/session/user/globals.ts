@@ -7,7 +7,7 @@ import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
 import { notebookRequire } from "../modules/notebookRequire.js";
 import { bundleOf, display, displayables } from "../rich/display.js";
-import { freeze, rememberEnvironment } from "./bindings.js";
+import { freeze, importNamed, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
@@ -33,6 +33,7 @@ function isPassword(options: string | InputOptions | undefined): boolean {
 export function installGlobals(shared: Shared, port: MessagePort): void {
   hidden(RUNTIME, {
     freeze,
+    imported: importNamed,
     fn: nameFunction,
     beforeTermination: () => {
       noteTerminated();

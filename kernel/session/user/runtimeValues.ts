@@ -1,7 +1,8 @@
 /** Looking at values without running anything of the user's: no getter, no proxy trap, no call, no custom inspection. */
 import { inspect, types } from "node:util";
+import { withoutMarks } from "../cell/rewrite.js";
 import type { MimeBundle, RuntimeCompletion } from "../handle.js";
-import { declaredNames, keyOf } from "./bindings.js";
+import { declaredNames, keyOf, variableNamed } from "./bindings.js";
 
 /** Globals that Node itself defines with getters; looking at them runs nothing of the user's. */
 const ownGetters = new Set([
@@ -24,7 +25,10 @@ export function complete(expression: string): RuntimeCompletion[] {
   if (!found) return [];
   const matches = new Map<string, RuntimeCompletion>();
   if (found.value === globalThis) {
-    for (const name of declaredNames()) matches.set(name, { name, type: kindOf(globalThis, keyOf(name)) });
+    for (const name of declaredNames()) {
+      const variable = variableNamed(name);
+      matches.set(name, { name, type: variable ? typeOf(variable.value) : kindOf(globalThis, keyOf(name)) });
+    }
   }
   // `constructor` and the like, which the global object inherits, nobody means by a plain name.
   for (const holder of plain ? [globalThis] : holders(found.value)) {
@@ -51,7 +55,8 @@ export function valueAt(expression: string): { value: unknown } | undefined {
   let value: unknown = globalThis;
   for (const [index, step] of steps.entries()) {
     if (index === 0 && step === "globalThis") continue;
-    const next = property(value, index === 0 ? keyOf(step) : step, index === 0);
+    const known = index === 0 && declaredNames().has(step) ? variableNamed(step) : undefined;
+    const next = known ?? property(value, index === 0 ? keyOf(step) : step, index === 0);
     if (!next) return undefined;
     value = next.value;
   }
@@ -199,7 +204,7 @@ function describeEntries(
 
 function describeFunction(value: object, whole: boolean): string {
   if (types.isProxy(value)) return "Proxy";
-  const source = Function.prototype.toString.call(value).replaceAll("\u200c", "");
+  const source = withoutMarks(Function.prototype.toString.call(value));
   if (whole) return source;
   const head = headOf(source);
   return head.length > 200 || head === "" ? `${source.slice(0, 200)}...` : head;
