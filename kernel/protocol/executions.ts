@@ -18,6 +18,10 @@ const gathering = 2;
 export class ExecutionQueue {
   readonly #waiting: Turn[] = [];
   #running: Promise<void> | undefined;
+  /** The turn that runs. */
+  #turn: Promise<void> | undefined;
+  /** What waited when somebody interrupted that turn; what came later was sent by someone who knew. */
+  #interrupted: ReadonlySet<Turn> | undefined;
   /** When the turn that runs began. */
   #began = 0;
 
@@ -45,16 +49,26 @@ export class ExecutionQueue {
     clearTimeout(timer);
   }
 
+  /** The turn that runs is being interrupted. Resolves when it has ended. */
+  async interrupted(): Promise<void> {
+    const turn = this.#turn;
+    if (!turn) return;
+    await gathered();
+    if (this.#turn === turn) this.#interrupted ??= new Set(this.#waiting);
+    await turn;
+  }
+
   /**
    * Takes out what can be aborted, and returns the way to abort it. Call before the failure is told: what comes afterwards
    * was sent by someone who knows of it.
    */
   async withdraw(): Promise<() => void> {
-    await new Promise((resolve) => setTimeout(resolve, gathering));
+    await gathered();
+    const late = (turn: Turn) => this.#interrupted !== undefined && !this.#interrupted.has(turn);
     const waiting = this.#waiting.splice(0);
-    this.#waiting.push(...waiting.filter(({ abort }) => !abort));
+    this.#waiting.push(...waiting.filter((turn) => !turn.abort || late(turn)));
     return () => {
-      for (const turn of waiting) turn.abort?.();
+      for (const turn of waiting) if (!late(turn)) turn.abort?.();
     };
   }
 
@@ -70,8 +84,15 @@ export class ExecutionQueue {
     await undefined;
     for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) {
       this.#began = performance.now();
-      await turn.run();
+      this.#interrupted = undefined;
+      this.#turn = turn.run();
+      await this.#turn;
     }
+    this.#turn = undefined;
     this.#running = undefined;
   }
+}
+
+function gathered(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, gathering));
 }

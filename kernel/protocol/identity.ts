@@ -42,6 +42,7 @@ export function usage(session: number | undefined): Reply<"usage_request"> {
   const memory = process.memoryUsage.rss() + (session === undefined ? 0 : residentBytes(session));
   const { user, system } = process.cpuUsage();
   return {
+    status: "ok",
     hostname: hostname(),
     pid: process.pid,
     kernel_memory: memory,

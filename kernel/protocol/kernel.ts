@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { DebugAdapter } from "../debug/debugAdapter.js";
 import type { ExecuteOutcome, MimeBundle, Publish, Session, SessionEvents, SessionExit } from "../session/handle.js";
 import type { Connection, Failure, Header, Message, Reply, RequestContents, RequestType } from "../wire/messages.js";
@@ -67,8 +68,8 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
   constructor(parts: KernelParts) {
     this.#parts = parts;
     this.#publisher = new Publisher((topic, outgoing) => this.#sockets?.publish(topic, outgoing), paceOf(process.env));
-    this.#questions = new Questions((identities, outgoing) =>
-      this.#required("sockets").send("stdin", identities, outgoing),
+    this.#questions = new Questions((identities, outgoing, lost) =>
+      this.#required("sockets").send("stdin", identities, outgoing, lost),
     );
   }
 
@@ -109,12 +110,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const type = message.header.msg_type;
     const parent = message.header;
     this.#publisher.status("busy", parent);
+    let status: string | undefined;
     if (isRequestType(type)) {
       const content = await this.#replyTo(type, channel, message);
+      status = content.status;
       this.#reply(channel, message, content);
     } else this.#parts.log(`a message of unknown type ${JSON.stringify(type)} came on ${channel}; nothing was done`);
     this.#publisher.status("idle", parent);
-    if (type === "shutdown_request") void this.leave();
+    if (type === "shutdown_request" && status === "ok") void this.leave();
   }
 
   async #replyTo<Type extends RequestType>(
@@ -124,7 +127,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     alreadyRead?: RequestContents[Type],
   ): Promise<{ readonly status?: string }> {
     try {
-      if (channel === "shell") this.#subshells.queueOf(message.header);
+      if (channel === "shell") this.#subshells.queueOf(message.header, channel);
       const content = alreadyRead ?? readRequest(type, message.content);
       const handler: Handler<Type> = this.#handlers[type];
       const reply: object = await handler({ content, message, channel });
@@ -191,7 +194,10 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
 
   /** Stops what runs, as a client's interrupt or a SIGINT asks; cells that wait are aborted as those cells ask. */
   async interrupt(): Promise<void> {
+    const ended = this.#subshells.interrupted();
     await this.#session?.interrupt();
+    // Whoever hears that it has been done may send the next cell at once.
+    await ended;
   }
 
   /** Ends session and process. */
@@ -214,7 +220,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     let queue: ExecutionQueue;
     let content: RequestContents["execute_request"];
     try {
-      queue = this.#subshells.queueOf(message.header);
+      queue = this.#subshells.queueOf(message.header, channel);
       content = readRequest("execute_request", message.content);
     } catch (error) {
       this.#surrounded(message, () =>
@@ -266,10 +272,12 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
         return { status: "error", execution_count: executionCount, ...refusal };
       }
     }
+    // Two requests of one id may run at once, in two subshells.
+    const id = this.#clients.has(parent.msg_id) ? randomUUID() : parent.msg_id;
     this.#clients.set(parent.msg_id, message.identities);
     this.#latest = parent;
     const outcome = await this.#required("session").execute({
-      id: parent.msg_id,
+      id,
       code,
       executionCount: Math.max(1, executionCount),
       silent,

@@ -73,7 +73,7 @@ export class Publisher {
     const { parent } = outgoing;
     if (this.#waiting.some((waiting) => waiting.parent?.msg_id === parent?.msg_id))
       this.#waiting.push({ outgoing, parent });
-    else this.send(`kernel.${outgoing.type}`, outgoing);
+    else this.send(outgoing.type, outgoing);
   }
 
   status(state: "busy" | "idle" | "starting", parent: Header | undefined): void {
@@ -102,7 +102,7 @@ export class Publisher {
     this.#waiting = [];
     let sent = 0;
     for (const [index, item] of waiting.entries()) {
-      if ("outgoing" in item) this.send(`kernel.${item.outgoing.type}`, item.outgoing);
+      if ("outgoing" in item) this.send(item.outgoing.type, item.outgoing);
       else if (allowed(item)) {
         const { name, text, parent } = item;
         sent += text.length;

@@ -1,12 +1,16 @@
 import type { Header, Message } from "../wire/messages.js";
 import type { Outgoing } from "../wire/sockets.js";
 
+/** How often a question is put to a client whose stdin socket is not there (yet), and milliseconds between. */
+const attempts = 10;
+const pause = 100;
+
 interface Question {
-  readonly id: string;
+  id: string;
   readonly identity: string;
   readonly request: string;
   answer(value: string): void;
-  withdraw(): void;
+  withdraw(why: string): void;
 }
 
 /**
@@ -16,15 +20,25 @@ interface Question {
 export class Questions {
   readonly #asked: Question[] = [];
 
-  constructor(private readonly send: (identities: readonly Buffer[], outgoing: Outgoing) => Header) {}
+  /** @param send calls `lost` when the client has no stdin socket. */
+  constructor(private readonly send: (identities: readonly Buffer[], outgoing: Outgoing, lost: () => void) => Header) {}
 
-  /** Resolves with the answer. Rejects when the request that asks ends first. */
+  /** Resolves with the answer. Rejects when the request that asks ends first, or when its client does not listen. */
   ask(identities: readonly Buffer[], prompt: string, password: boolean, parent: Header): Promise<string> {
     return new Promise((answer, reject) => {
+      const withdraw = (why: string) => reject(new Error(why));
+      const question = { id: "", identity: nameOf(identities), request: parent.msg_id, answer, withdraw };
+      this.#asked.push(question);
       const outgoing = { type: "input_request", content: { prompt, password }, parent };
-      const { msg_id } = this.send(identities, outgoing);
-      const withdraw = () => reject(new Error("the cell ended before its question was answered"));
-      this.#asked.push({ id: msg_id, identity: nameOf(identities), request: parent.msg_id, answer, withdraw });
+      const put = (left: number) => {
+        if (!this.#asked.includes(question)) return;
+        const lost = () => {
+          if (left > 1) setTimeout(put, pause, left - 1);
+          else this.#forget(question, "the client that runs the cell does not listen on the stdin channel");
+        };
+        question.id = this.send(identities, outgoing, lost).msg_id;
+      };
+      put(attempts);
     });
   }
 
@@ -41,12 +55,19 @@ export class Questions {
 
   /** Forgets what a request asked and will no longer wait for. */
   withdraw(request: string): void {
-    for (let at = this.#asked.length - 1; at >= 0; at--) {
-      if (this.#asked[at]?.request === request) this.#asked.splice(at, 1)[0]?.withdraw();
-    }
+    for (const question of this.#asked.filter((each) => each.request === request))
+      this.#forget(question, "the cell ended before its question was answered");
+  }
+
+  #forget(question: Question, why: string): void {
+    const at = this.#asked.indexOf(question);
+    if (at < 0) return;
+    this.#asked.splice(at, 1);
+    question.withdraw(why);
   }
 }
 
-function nameOf(identities: readonly Buffer[]): string {
-  return identities.map((identity) => identity.toString("hex")).join(" ");
+/** Frames behind a client's own identity are its business: it may send others with each message. */
+function nameOf([identity]: readonly Buffer[]): string {
+  return identity?.toString("hex") ?? "";
 }

@@ -4,11 +4,12 @@ import { ExecutionQueue } from "./executions.js";
 import { BadRequest } from "./requests.js";
 
 /**
- * The main shell and the subshells that clients made beside it. Cells of one wait for one another, cells of different ones
- * run while the others await.
+ * The main shell, the control channel, which runs cells too, and the subshells that clients made beside them. Cells of one
+ * wait for one another, cells of different ones run while the others await.
  */
 export class Subshells {
   readonly main = new ExecutionQueue();
+  readonly #control = new ExecutionQueue();
   readonly #others = new Map<string, ExecutionQueue>();
 
   create(): string {
@@ -26,7 +27,12 @@ export class Subshells {
 
   /** Aborts what waits in any of them, and resolves when what runs has ended. */
   async end(): Promise<void> {
-    await Promise.all([this.main, ...this.#others.values()].map((queue) => queue.end()));
+    await Promise.all(this.#all().map((queue) => queue.end()));
+  }
+
+  /** What runs in any of them is being interrupted. Resolves when it has ended. */
+  async interrupted(): Promise<void> {
+    await Promise.all(this.#all().map((queue) => queue.interrupted()));
   }
 
   list(): string[] {
@@ -37,13 +43,18 @@ export class Subshells {
    * The queue that a request belongs to.
    * @throws {BadRequest} when its subshell is not there (any more).
    */
-  queueOf({ subshell_id: id }: Header): ExecutionQueue {
-    return typeof id === "string" ? this.#named(id) : this.main;
+  queueOf({ subshell_id: id }: Header, channel: "shell" | "control"): ExecutionQueue {
+    if (typeof id === "string") return this.#named(id);
+    return channel === "control" ? this.#control : this.main;
   }
 
   /** The queue that a request belongs to, if it is there. */
   find({ subshell_id: id }: Header): ExecutionQueue | undefined {
     return typeof id === "string" ? this.#others.get(id) : this.main;
+  }
+
+  #all(): ExecutionQueue[] {
+    return [this.main, this.#control, ...this.#others.values()];
   }
 
   #named(id: string): ExecutionQueue {

@@ -6,7 +6,7 @@ import type { Frame } from "./codec.js";
  * turn of the event loop: what a message sets in motion, as a cell in the user process, starts before the clients are told.
  */
 export class Outbox {
-  readonly #waiting: (() => readonly Frame[])[] = [];
+  readonly #waiting: { readonly message: () => readonly Frame[]; readonly lost: (() => void) | undefined }[] = [];
   #sending: Promise<void> | undefined;
 
   /** @param onError hears of messages that could not be handed on; those behind them still go out. */
@@ -15,9 +15,12 @@ export class Outbox {
     private readonly onError: (error: Error) => void,
   ) {}
 
-  /** @param message makes the frames when their turn has come. */
-  put(message: () => readonly Frame[]): void {
-    this.#waiting.push(message);
+  /**
+   * @param message makes the frames when their turn has come.
+   * @param lost is called, in place of `onError`, when they could not be handed on.
+   */
+  put(message: () => readonly Frame[], lost?: () => void): void {
+    this.#waiting.push({ message, lost });
     this.#sending ??= this.#send();
   }
 
@@ -30,12 +33,13 @@ export class Outbox {
     await new Promise<void>((resolve) => process.nextTick(resolve));
     let taken = 0;
     for (; !this.socket.closed; taken++) {
-      const message = this.#waiting[taken];
-      if (!message) break;
+      const next = this.#waiting[taken];
+      if (!next) break;
       try {
-        await this.socket.send([...message()]);
+        await this.socket.send([...next.message()]);
       } catch (error) {
-        if (!this.socket.closed) this.onError(error as Error);
+        if (next.lost) next.lost();
+        else if (!this.socket.closed) this.onError(error as Error);
       }
       if (taken < 1024) continue;
       this.#waiting.splice(0, taken + 1);

@@ -92,7 +92,7 @@ export const replySchemas = {
   create_subshell_reply: reply({ subshell_id: z.string() }),
   delete_subshell_reply: reply({}),
   list_subshell_reply: reply({ subshell_id: z.array(z.string()) }),
-  usage_reply: z.looseObject({ hostname: z.string(), pid: z.number().int() }),
+  usage_reply: z.looseObject({ status: ok, hostname: z.string(), pid: z.number().int() }),
 };
 
 /** The content of each message on iopub, by message type. */

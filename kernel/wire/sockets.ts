@@ -36,7 +36,7 @@ export class KernelSockets {
   readonly #sockets = {
     shell: router(),
     control: router(),
-    stdin: router(),
+    stdin: router(true),
     heartbeat: router(),
     iopub: new XPublisher({ sendHighWaterMark: 0, linger: 1000 }),
   };
@@ -96,14 +96,20 @@ export class KernelSockets {
     return sockets;
   }
 
-  /** Answers one client: `identities` are those its request came with. */
-  send(channel: "shell" | "control" | "stdin", identities: readonly Buffer[], outgoing: Outgoing): Header {
-    return this.#write(channel, identities, outgoing);
+  /** Answers one client: `identities` are those its request came with. `lost`: on stdin, that it has no such socket. */
+  send(
+    channel: "shell" | "control" | "stdin",
+    identities: readonly Buffer[],
+    outgoing: Outgoing,
+    lost?: () => void,
+  ): Header {
+    return this.#write(channel, identities, outgoing, lost);
   }
 
-  /** Tells every client. */
+  /** Tells every client. `topic` is what the message is about; all but streams name the kernel before it. */
   publish(topic: string, outgoing: Outgoing): Header {
-    return this.#write("iopub", [Buffer.from(topic)], outgoing);
+    const whole = topic.startsWith("stream.") ? topic : `kernel.${this.codec.session}.${topic}`;
+    return this.#write("iopub", [Buffer.from(whole)], outgoing);
   }
 
   /** Stops listening. What was sent before still goes out, for at most a second. */
@@ -116,13 +122,13 @@ export class KernelSockets {
       for (const port of portNames) rmSync(address(this.connection, port).replace("ipc://", ""), { force: true });
   }
 
-  #write(name: SocketName, identities: readonly Buffer[], outgoing: Outgoing): Header {
+  #write(name: SocketName, identities: readonly Buffer[], outgoing: Outgoing, lost?: () => void): Header {
     const header = this.codec.header(outgoing.type);
     if (this.#closed) return header;
     const { content, parent, metadata = {}, buffers = [] } = outgoing;
     const message = () => this.codec.encode({ identities, header, parent, metadata, content, buffers });
     if (name === "iopub" && this.#unheard) this.#unheard.push(message);
-    else this.#outboxes[name].put(message);
+    else this.#outboxes[name].put(message, lost);
     return header;
   }
 
@@ -165,20 +171,25 @@ export class KernelSockets {
       const subscription = event.subarray(1).toString();
       const unheard = this.#unheard;
       this.#unheard = undefined;
-      this.publish(subscription, { type: "iopub_welcome", content: { subscription }, parent: undefined });
+      const welcome = { type: "iopub_welcome", content: { subscription }, parent: undefined };
+      this.#write("iopub", [event.subarray(1)], welcome);
       this.#speak(unheard);
     }
   }
 }
 
-/** A client that comes again under its old identity, as one that lost its connection, takes the place of the old one. */
-function router(): Router {
+/**
+ * A client that comes again under its old identity, as one that lost its connection, takes the place of the old one.
+ * @param mandatory whether it is an error that a message's client is not there; otherwise the message is dropped.
+ */
+function router(mandatory = false): Router {
   return new Router({
     sendHighWaterMark: 0,
     receiveHighWaterMark: 0,
     linger: 1000,
     maxMessageSize: largestFrame,
     handover: true,
+    mandatory,
   });
 }
 

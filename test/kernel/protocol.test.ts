@@ -92,6 +92,55 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.equal(resultText((await run("kept + 1")).iopub), "42");
   });
 
+  test("a cell sent after the answer to an interrupt runs", async () => {
+    for (let round = 0; round < 5; round++) {
+      const waiting = run("await new Promise(() => {})");
+      await sleep(30);
+      await client.interrupt();
+      assert.equal(resultText((await run("1 + 1")).iopub), "2");
+      assert.equal((await waiting).reply.content.ename, "KeyboardInterrupt");
+    }
+  });
+
+  test("what waits is aborted when a cell is interrupted, what comes while it ends is not", {
+    skip: process.platform === "win32" && "no signals on Windows",
+  }, async () => {
+    const stubborn = run("require('child_process').execSync('trap \"\" INT; sleep 0.5; true')");
+    const before = run("'before'");
+    await sleep(150);
+    client.send("control", "interrupt_request", {});
+    await sleep(50);
+    assert.equal(resultText((await run("'meanwhile'")).iopub), "'meanwhile'");
+    assert.equal((await stubborn).reply.content.status, "error");
+    assert.equal((await before).reply.content.status, "aborted");
+  });
+
+  test("cells on control run beside a cell of the shell that awaits, one after the other", async () => {
+    const waiting = run("await new Promise((resolve) => { globalThis.letGo = resolve })");
+    const slow = ask(
+      "execute_request",
+      { code: "await new Promise((r) => setTimeout(r, 60)); var order = [1]" },
+      "control",
+    );
+    const quick = ask("execute_request", { code: "order.push(2); letGo(order.join())" }, "control");
+    assert.deepEqual([(await slow).status, (await quick).status], ["ok", "ok"]);
+    assert.equal(resultText((await waiting).iopub), "'1,2'");
+  });
+
+  test("two requests of one id may run at once", async () => {
+    const { subshell_id } = await ask("create_subshell_request", {}, "control");
+    const code = "await new Promise((r) => setTimeout(r, 50))";
+    const header = { msg_id: "twice", msg_type: "execute_request" };
+    const answers = [{}, { subshell_id: String(subshell_id) }].map(async (where) => {
+      const socket = new Dealer({ linger: 0 });
+      const { content } = await askThrough(socket, { ...header, ...where }, { code });
+      socket.close();
+      return content.status;
+    });
+    assert.deepEqual(await Promise.all(answers), ["ok", "ok"]);
+    await ask("delete_subshell_request", { subshell_id }, "control");
+  });
+
   test("SIGINT interrupts as the message does", {
     skip: process.platform === "win32" && "no SIGINT on Windows",
   }, async () => {
@@ -268,15 +317,43 @@ describe("the protocol", { timeout: 180_000 }, () => {
     for (const socket of sockets) socket.close();
   });
 
-  /** Sends a request that is nothing but a header, and returns the reply. */
-  async function askThrough(socket: Dealer, header: Header): Promise<Message> {
+  test("a cell that asks a client without a stdin channel fails and says so", async () => {
+    const socket = new Dealer({ linger: 0 });
+    const header = { msg_id: "deaf", msg_type: "execute_request" };
+    const { content } = await askThrough(socket, header, { code: "prompt('anybody?')", allow_stdin: true });
+    assert.match(String(content.evalue), /does not listen on the stdin channel/);
+    socket.close();
+  });
+
+  test("frames behind a client's identity come back with the reply, and an answer may bring others", async () => {
+    const identity = { linger: 0, routingId: "with hops" };
+    const [shell, stdin] = [new Dealer(identity), new Dealer(identity)];
+    const hops = (...names: string[]) => names.map((name) => Buffer.from(name));
+    stdin.connect(address(client.connection, "stdin_port"));
+    const header = { msg_id: "hops", msg_type: "execute_request" };
+    const asking = askThrough(shell, header, { code: "prompt('q')", allow_stdin: true }, hops("first", "second"));
+    const [hop] = await stdin.receive();
+    assert.equal(String(hop), "first");
+    const reply = { msg_id: "answer", msg_type: "input_reply" };
+    await stdin.send([...hops("other"), ...encoded(reply, { value: "a" })]);
+    const { identities, content } = await asking;
+    assert.deepEqual([identities.map(String), content.status], [["first", "second"], "ok"]);
+    for (const socket of [shell, stdin]) socket.close();
+  });
+
+  function encoded(header: Header, content: object, identities: Buffer[] = []): Buffer[] {
     const { key, signature_scheme } = client.connection;
-    const codec = () => new Codec(key, signature_scheme);
-    const request = { identities: [], header, parent: undefined, metadata: {}, content: {}, buffers: [] };
+    const message = { identities, header, parent: undefined, metadata: {}, content, buffers: [] };
+    return new Codec(key, signature_scheme).encode(message) as Buffer[];
+  }
+
+  /** Sends a request with little in its header, and returns the reply. */
+  async function askThrough(socket: Dealer, header: Header, content = {}, hops: Buffer[] = []): Promise<Message> {
+    const { key, signature_scheme } = client.connection;
     socket.connect(address(client.connection, "shell_port"));
     socket.receiveTimeout = timeout;
-    await socket.send(codec().encode(request) as Buffer[]);
-    return codec().decode(await socket.receive());
+    await socket.send(encoded(header, content, hops));
+    return new Codec(key, signature_scheme).decode(await socket.receive());
   }
 
   test("50 MB of output arrive whole", async () => {
@@ -301,7 +378,27 @@ describe("the protocol", { timeout: 180_000 }, () => {
 
   test("connection and usage are told to those who ask", async () => {
     assert.equal((await ask("connect_request")).shell_port, client.connection.shell_port);
-    assert.ok(Number((await ask("usage_request", {}, "control")).kernel_memory) > 10_000_000);
+    const { status, kernel_memory } = await ask("usage_request", {}, "control");
+    assert.equal(status, "ok");
+    assert.ok(Number(kernel_memory) > 10_000_000);
+  });
+
+  test("a broadcast's topic names the kernel and the type; a stream's, the stream", async () => {
+    const topics = new Set<string>();
+    const stop = client.listen((channel, { identities }) => {
+      if (channel === "iopub") topics.add(String(identities[0]));
+    });
+    const { reply } = await run("console.log(1); 2");
+    stop();
+    const types = ["status", "execute_input", "execute_result"];
+    const named = types.map((type) => `kernel.${reply.header.session}.${type}`);
+    assert.deepEqual([...topics].sort(), [...named, "stream.stdout"].sort());
+  });
+
+  test("a shutdown request that is not understood shuts nothing down", async () => {
+    assert.equal((await ask("shutdown_request", { restart: "perhaps" }, "control")).status, "error");
+    await sleep(100);
+    assert.equal(resultText((await run("2 + 2")).iopub), "4");
   });
 
   test("an unknown type of message is logged, and the kernel goes on", async () => {
