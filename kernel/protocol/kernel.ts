@@ -78,9 +78,14 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     this.#sockets = sockets;
     this.#session = session;
     this.#publisher.status("starting", undefined);
+    this.#publisher.restate();
   }
 
   // ---- what clients say -------------------------------------------------------------------------------------------
+
+  onSubscriber(): void {
+    this.#publisher.restate();
+  }
 
   onBadMessage(channel: string, reason: string): void {
     this.#parts.log(`dropped a message on ${channel}: ${reason}`);

@@ -36,7 +36,8 @@ export function paceOf(env: NodeJS.ProcessEnv): Pace | undefined {
  * Everything that goes out on iopub. Jupyter servers drop what exceeds some thousand messages, so text printed within a few
  * milliseconds leaves as one message, and everything else leaves at once, after the text that was printed before it.
  * Nothing is lost: when stdout and stderr alternate faster than the messages we allow ourselves, each keeps its own order;
- * when there is more text than `pace` allows, it waits, and so does what else is said for the same request.
+ * when there is more text than `pace` allows, it waits, and so does what else is said for the same request. Only a Jupyter
+ * server has a pace.
  */
 export class Publisher {
   #waiting: Waiting[] = [];
@@ -49,6 +50,8 @@ export class Publisher {
   #resume = 0;
   /** What has left within the window of the pace. */
   #left: { readonly at: number; readonly bytes: number }[] = [];
+  /** The requests whose cells run. */
+  readonly #running = new Map<string, Header>();
 
   constructor(
     private readonly send: (topic: string, outgoing: Outgoing) => void,
@@ -78,6 +81,22 @@ export class Publisher {
 
   status(state: "busy" | "idle" | "starting", parent: Header | undefined): void {
     this.publish({ type: "status", content: { execution_state: state }, parent });
+    if (!this.pace) return;
+    if (parent?.msg_type === "execute_request")
+      if (state === "busy") this.#running.set(parent.msg_id, parent);
+      else this.#running.delete(parent.msg_id);
+    if (state === "idle" && this.#running.size > 0) this.restate();
+  }
+
+  /**
+   * Tells a Jupyter server and its pages, which go by the last status they have heard, what the kernel does: whoever has just come
+   * has missed it, JupyterLab passes over the statuses of the requests it makes when it comes, and the end of any request
+   * looks like that of the cell that runs.
+   */
+  restate(): void {
+    if (!this.pace) return;
+    const parent = [...this.#running.values()].at(-1);
+    this.publish({ type: "status", content: { execution_state: parent ? "busy" : "idle" }, parent });
   }
 
   /** Sends what was printed so far, as far as the pace allows. */

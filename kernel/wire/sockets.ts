@@ -8,6 +8,8 @@ import { Outbox } from "./outbox.js";
 /** Who hears what arrives. Callbacks are called in order of arrival and must not throw. */
 export interface SocketListener {
   onMessage(channel: "shell" | "control" | "stdin", message: Message): void;
+  /** Somebody has subscribed to iopub, and was greeted. */
+  onSubscriber(): void;
   /** A message was dropped unread. */
   onBadMessage(channel: string, reason: string): void;
 }
@@ -174,6 +176,7 @@ export class KernelSockets {
       const welcome = { type: "iopub_welcome", content: { subscription }, parent: undefined };
       this.#write("iopub", [event.subarray(1)], welcome);
       this.#speak(unheard);
+      this.listener.onSubscriber();
     }
   }
 }

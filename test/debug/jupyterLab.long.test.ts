@@ -91,6 +91,7 @@ describe("a person in JupyterLab", { timeout: 300_000 }, () => {
     await page.waitForFunction(`document.querySelector(".jp-DebuggerBreakpoints")?.innerText !== ${before}`);
     await page.waitForFunction(listed(/\n2$/));
     await page.waitForSelector(".jp-DebuggerBugButton[aria-pressed=true]");
+    await idle();
     await cell(0).locator(".cm-content").click();
     await start("notebook:run-cell");
     await stackIs(open, /^add\n[^\n]*\.ts:2/);

@@ -16,12 +16,14 @@ const header = (msg_id: string): Header => ({
 /** A publisher, and what left it: when, for whom, which text or type. */
 function publisher(pace?: Pace) {
   const began = performance.now();
+  const states: string[] = [];
   const left: { at: number; of: string; text: string }[] = [];
   const it = new Publisher((_, { type, content, parent }) => {
-    const { text = type } = content as { text?: string };
+    const { text = type, execution_state: state } = content as { text?: string; execution_state?: string };
+    states.push(`${state} ${parent?.msg_id ?? "-"}`);
     left.push({ at: performance.now() - began, of: parent?.msg_id ?? "", text });
   }, pace);
-  return { it, left };
+  return { it, left, states };
 }
 
 describe("what the kernel broadcasts", () => {
@@ -80,6 +82,27 @@ describe("what the kernel broadcasts", () => {
       1_200_000,
     );
     assert.ok(texts.length <= 8, `${texts.length} messages`);
+  });
+
+  test("a Jupyter server is told that a cell still runs, when another request ends and when somebody comes", () => {
+    const { it, states } = publisher({ bytes: 1_000_000, window: 10 });
+    it.status("starting", undefined);
+    it.restate();
+    const [cell, other] = [header("cell"), { ...header("other"), msg_type: "complete_request" }];
+    it.status("busy", cell);
+    it.restate();
+    it.status("busy", other);
+    it.status("idle", other);
+    it.status("idle", cell);
+    it.restate();
+    const started = ["starting -", "idle -"];
+    const whileItRuns = ["busy cell", "busy cell", "busy other", "idle other", "busy cell"];
+    assert.deepEqual(states, [...started, ...whileItRuns, "idle cell", "idle -"]);
+    const alone = publisher();
+    alone.it.status("busy", cell);
+    alone.it.status("idle", other);
+    alone.it.restate();
+    assert.deepEqual(alone.states, ["busy cell", "idle other"], "others hear what the protocol says, and no more");
   });
 
   test("only kernels of a server's notebooks keep a pace", () => {
