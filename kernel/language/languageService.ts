@@ -224,7 +224,11 @@ export class LanguageService {
     known: Promise<boolean | undefined>,
   ): Promise<Answers[K] | undefined> {
     if (this.#state !== "ready") {
-      if (this.#state !== "warming" || (await known) === true) return undefined;
+      if (this.#state !== "warming") return undefined;
+      // Whoever asks what something is wants its documentation, not to be told at once that it is there.
+      const { kind }: Job = job;
+      if (kind === "inspect") return within(LONG_PATIENCE_MS, this.#ask(job));
+      if ((await known) === true) return undefined;
       if ((await known) === undefined) return within(BUSY_MS, this.#ask(job));
     }
     const answer = this.#ask(job);

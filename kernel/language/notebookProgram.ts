@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type ParserOptions, parseSync } from "oxc-parser";
 import ts from "typescript";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
@@ -40,6 +41,9 @@ const NOT_ABOUT_CELLS = new Set([
   2303,
   2449, // circular imports of a redeclared name
 ]);
+
+/** How the session reads a cell that it may refuse to run. */
+const REFUSED: ParserOptions = { sourceType: "module", showSemanticErrors: true };
 
 /** The longest time one completion request spends on writing signatures. */
 const SIGNATURE_BUDGET_MS = 12;
@@ -305,6 +309,8 @@ export class NotebookProgram {
       } finally {
         this.#checking = false;
       }
+      // The session's parser sees some mistakes as syntax that are matters of meaning to TypeScript's (`const a`).
+      if (found.length > 0 && parseSync("cell.ts", code, REFUSED).errors.length > 0) return [];
       return found
         .filter(
           (d) =>

@@ -156,6 +156,17 @@ describe("language service", () => {
     }
   });
 
+  test("a cold checker is waited for when somebody asks what a thing is", async () => {
+    const cold = new LanguageService({
+      directory,
+      runtime: { complete: async () => [], inspect: async () => ({ "text/plain": "function told()" }) },
+    });
+    cold.addCell("/** What it is for. */\nfunction told(a: number): string { return '' }", 1);
+    const { data } = await cold.inspect("told", 4, 0);
+    await cold.dispose();
+    assert.equal(data["text/plain"], "function told(a: number): string\n\nWhat it is for.\n\nValue: function told()");
+  });
+
   test("members with type, signature and documentation", async () => {
     const { items, start, end, source } = await complete("[1].fla|");
     assert.deepEqual([start, end, source], [4, 7, "types"]);
@@ -418,6 +429,11 @@ describe("language service", () => {
       presentDiagnostics(found, 5, false),
       "type error TS2322 in cell 5, 2:9: Type 'number' is not assignable to type 'string'.\n  2 |   const b: string = a;\n    |         ^\n",
     );
+  });
+
+  test("what the session refuses to run has no type errors", async () => {
+    assert.deepEqual(await messages("const uninitialised"), []);
+    assert.deepEqual(await messages("let a = 1,\n"), []);
   });
 
   test("a name that only lives is no unknown name; long lists and lines are cut", async () => {

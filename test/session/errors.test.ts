@@ -51,6 +51,42 @@ describe("errors", () => {
     assert.ok(behind.traceback.includes(`Cell In[${behind.cell}]:1:26`), behind.traceback);
   });
 
+  it("of syntax name what stands in the way, where it stands", async () => {
+    for (const [code, place, said] of [
+      ["let x = ;", "1:9", "Unexpected token ';'"],
+      [
+        "const a = 1;\nprint 'hello'",
+        "2:7",
+        "Unexpected token ''hello'' (a semicolon or a new line is missing before it)",
+      ],
+      ["let x = 1 2", "1:11", "Unexpected token '2' (a semicolon or a new line is missing before it)"],
+      ["[1 2]", "1:4", "Unexpected token '2': expected `,` or `]`"],
+      ["f(\n", "2:1", "Unexpected end of input: expected `)`"],
+      ["1 +", "1:4", "Unexpected end of input"],
+      ["let a =\u200b1", "1:8", "Invalid or unexpected token"],
+    ] as const) {
+      const { outcome, traceback, cell } = await run(code);
+      assert.ok(outcome.status === "error");
+      assert.deepEqual([outcome.evalue, traceback.split("\n")[0]], [said, `Cell In[${cell}]:${place}`]);
+    }
+  });
+
+  it("in code handed to eval say where it was handed over; Node's codes are said once", async () => {
+    const { traceback, cell } = await run("1;\n  eval('null.x')");
+    assert.ok(traceback.includes(`at eval (eval at <anonymous> (Cell In[${cell}]:2:3), <anonymous>:1:6)`), traceback);
+    const first = await run("eval('null.x')");
+    assert.ok(first.traceback.includes(`(eval at <anonymous> (Cell In[${first.cell}]:1:1)`), first.traceback);
+    const asserted = await run("import assert from 'node:assert'; assert.equal(1, 2)");
+    assert.match(asserted.traceback, /^AssertionError \[ERR_ASSERTION\]: /m);
+  });
+
+  it("of a rejection that a later cell handles are shown once, and Node does not warn", async () => {
+    const { cell } = await run("const handledLater = Promise.reject(new Error('soon')); void 0");
+    await until(() => book.of(cell).some(({ msgType }) => msgType === "error"), "the rejection");
+    const later = await run("await handledLater.catch(() => 0); await new Promise((r) => setTimeout(r, 20))");
+    assert.equal(later.stderr, "");
+  });
+
   it("point at the column of a cell that is one expression", async () => {
     const { traceback, cell } = await run("1 + undefinedName");
     assert.ok(traceback.includes(`Cell In[${cell}]:1:5`), traceback);
@@ -193,7 +229,18 @@ describe("errors", () => {
       deeper.traceback,
       /> 2 \| export const = 2;[\s\S]*SyntaxError: .*\n {4}at .*deeper\.mjs:2:\d+\n {4}at async Cell/,
     );
-    for (const { traceback } of [old, changed, broken, deeper])
+    write("bad.json", '{\n  "a": 1,\n  "b": }\n');
+    const json = await run("1;\nimport data from './bad.json'");
+    assert.match(
+      json.traceback,
+      /> 3 \| {3}"b": \}\n[\s\S]*> 2 \| import data[\s\S]*at .*bad\.json:3:8\n {4}at async Cell/,
+    );
+    const gone = await run("1;\nimport x from './gone.ts'");
+    assert.match(
+      gone.traceback,
+      /> 2 \| import x[\s\S]*Cannot find module '.*gone\.ts'.*\n {4}at async Cell In\[\d+\]:2:1/,
+    );
+    for (const { traceback } of [old, changed, broken, deeper, json, gone])
       assert.doesNotMatch(traceback, /node:internal|kernel\/|dist\//);
   });
 

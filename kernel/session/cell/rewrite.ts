@@ -148,13 +148,42 @@ function parse(code: string, lang: "ts" | "js"): Node {
   if (error) {
     // A second declaration is the mistake, not the first.
     const label = error.message.includes("already been declared") ? error.labels.at(-1) : error.labels[0];
-    const offset = label?.start ?? 0;
+    const { message, help, offset } = inV8sWords(error.message, error.helpMessage ?? undefined, code, label);
     const before = code.slice(0, offset);
     const line = before.split("\n").length;
     const column = offset - before.lastIndexOf("\n");
-    throw new CellSyntaxError(error.message, line, column, error.helpMessage ?? undefined);
+    throw new CellSyntaxError(message, line, column, help);
   }
   return result.program as unknown as Node;
+}
+
+interface SyntaxComplaint {
+  readonly message: string;
+  readonly help: string | undefined;
+  readonly offset: number;
+}
+
+/** The parser does not always name what stands in its way, and points before it where a semicolon is missing. */
+function inV8sWords(
+  message: string,
+  help: string | undefined,
+  code: string,
+  label: { readonly start: number; readonly end: number } | undefined,
+): SyntaxComplaint {
+  const start = label?.start ?? 0;
+  const plain = /^(?:Unexpected token|Expected (`.*`) but found `.*`)$/.exec(message);
+  if (plain) {
+    const wanted = plain[1];
+    const token = code.slice(start, label?.end).trim();
+    const unexpected = token === "" ? "Unexpected end of input" : `Unexpected token '${token}'`;
+    return { message: wanted === undefined ? unexpected : `${unexpected}: expected ${wanted}`, help, offset: start };
+  }
+  if (message.startsWith("Expected a semicolon or an implicit semicolon")) {
+    const offset = start + (/^\s*/.exec(code.slice(start))?.[0].length ?? 0);
+    const token = /^(?:[\p{ID_Continue}$]+|"[^"\n]*"?|'[^'\n]*'?|=>|.)/u.exec(code.slice(offset))?.[0] ?? "";
+    return { message: `Unexpected token '${token}'`, help: "a semicolon or a new line is missing before it", offset };
+  }
+  return { message, help, offset: start };
 }
 
 /** The expressions whose value the last of some statements ends with; those with a semicolon behind them are hidden. */

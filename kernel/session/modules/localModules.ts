@@ -211,9 +211,13 @@ export function unparsable(specifier: string, folder: string): string | undefine
     if (path === undefined || seen.has(path)) continue;
     seen.add(path);
     const code = readFileSync(path, "utf8");
-    const { errors, module } = parseSync(path, code, { sourceType: "module", showSemanticErrors: true });
+    const json = path.endsWith(".json");
+    const { errors, module } = parseSync(json ? "json.js" : path, json ? `(${code}\n)` : code, {
+      sourceType: "module",
+      showSemanticErrors: true,
+    });
     if (errors[0]) {
-      const before = code.slice(0, errors[0].labels[0]?.start ?? 0).split("\n");
+      const before = code.slice(0, (errors[0].labels[0]?.start ?? 0) - (json ? 1 : 0)).split("\n");
       return `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
     }
     for (const { moduleRequest } of module.staticImports)
@@ -226,7 +230,7 @@ function fileOf(specifier: string, folder: string): string | undefined {
   if (!/^(?:\.{0,2}\/|file:)/.test(specifier)) return undefined;
   const path = specifier.startsWith("file:") ? pathOf(specifier) : resolve(folder, specifier);
   const file = localFile(path);
-  return file !== undefined && /\.[mc]?[jt]sx?$/.test(file) ? file : undefined;
+  return file !== undefined && /\.(?:[mc]?[jt]sx?|json)$/.test(file) ? file : undefined;
 }
 
 /** JSON needs no `with { type: "json" }` here. */

@@ -34,7 +34,10 @@ export async function notebookImport(
     if (!(error instanceof SyntaxError)) throw error;
     if (error.stack?.includes("stripTypes")) throw brokenModule(error.message);
     const place = unparsable(name, process.cwd());
-    throw place === undefined ? error : brokenModule(`${error.message} at ${place}`);
+    if (place !== undefined) throw brokenModule(`${error.message} at ${place}`);
+    // Valid JavaScript, such as a trailing comma: at least who asked for it.
+    if (/\.json: /.test(error.message)) Error.captureStackTrace(error);
+    throw error;
   }
 }
 
@@ -47,8 +50,7 @@ function explained(error: Error, name: string): Error {
   if (wanted)
     error.message = error.message.replace(/ imported from .*notebook\.ts$/, ` imported from ${process.cwd()}`);
   if (wanted && bare) error.message += installHint(name);
-  const { stack = "" } = new Error();
-  error.stack = `${error.name} [${(error as NodeJS.ErrnoException).code}]: ${error.message}\n${stack.split("\n").slice(1).join("\n")}`;
+  Error.captureStackTrace(error);
   return error;
 }
 

@@ -57,7 +57,13 @@ export function watchErrors(): void {
     if (listener === uncaught || listener === unhandled) process.on(event, listener as typeof uncaught);
   };
   const emitter: EventEmitter = process;
-  const ours = { uncaughtException: uncaught, unhandledRejection: unhandled, removeListener: restore };
+  const ours = {
+    uncaughtException: uncaught,
+    unhandledRejection: unhandled,
+    // A later cell awaits it after all: it has been shown, and Node need not warn of that.
+    rejectionHandled: () => undefined,
+    removeListener: restore,
+  };
   const listen = (): void => {
     for (const [event, listener] of Object.entries(ours))
       if (!emitter.listeners(event).includes(listener)) emitter.on(event, listener);
@@ -220,8 +226,9 @@ export function brokenModule(text: string): SyntaxError {
   const broken = new SyntaxError(message);
   const calls = String(broken.stack).split("\n").slice(message.split("\n").length);
   if (file === "") return broken;
+  const importing = (places.get(broken) ?? []).filter((place) => cells.has(place.file));
   broken.stack = [`SyntaxError: ${message}`, `    at ${file}:${line}:${column}`, ...calls].join("\n");
-  places.set(broken, [{ file, line: Number(line), column: Number(column) }]);
+  places.set(broken, [{ file, line: Number(line), column: Number(column) }, ...importing]);
   return broken;
 }
 
@@ -290,7 +297,8 @@ function around(line: string, column: number): { readonly text: string; readonly
 
 /** V8's own syntax errors (found when the script is compiled) name the script at the start of their stack. */
 function scriptPosition(error: Error): Position | undefined {
-  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)\n.*\n( *)\^/.exec(String(error.stack));
+  // There is no caret below a character without a width.
+  const match = /^(Cell In\[\d+\](?:#\d+)?):(\d+)\n.*\n( *)(?:\^|$)/m.exec(String(error.stack));
   if (!match) return undefined;
   const [, file = "", line = "1", indent = ""] = match;
   const prefix = line === "1" ? (cells.get(file)?.prefix ?? 0) : 0;
@@ -302,7 +310,10 @@ function scriptPosition(error: Error): Position | undefined {
 function prepareStack(error: Error, sites: NodeJS.CallSite[]): string {
   let header: string;
   try {
-    header = Error.prototype.toString.call(rename(error)).replace(/^\w+/, (name) => name + codeOfNode(error));
+    const plain = Error.prototype.toString.call(rename(error));
+    const code = codeOfNode(error);
+    // An AssertionError has its code in its name while its stack is made.
+    header = plain.includes(code) ? plain : plain.replace(/^\w+/, (name) => name + code);
   } catch {
     header = "Error";
   }
@@ -424,8 +435,20 @@ function pathOf(url: string): string {
   }
 }
 
+/** Where V8 says that the code of a frame was handed to `eval` or `new Function`. */
+const EVAL_ORIGIN = /\b(Cell In\[\d+\](?:#\d+)?|file:[^\s()]+):(\d+):(\d+)/g;
+
+function originText(script: string, line: string, column: string): string {
+  // V8 forgets here that a cell's first line begins further to the left.
+  const prefix = line === "1" ? (cells.get(script)?.prefix ?? 0) : 0;
+  const place = originalPosition(script, Number(line), Number(column) - prefix);
+  return `${cellName(place.file)}:${place.line}:${place.column}`;
+}
+
 function frameText({ site, position }: StackFrame): string {
   const text = withoutMarks(String(site));
+  if (site.isEval())
+    return text.replace(EVAL_ORIGIN, (_all, ...[file, line, column]) => originText(file, line, column));
   // Code that the kernel put before the first column is, to V8, at a negative one, of which its own text alone speaks.
   const column = site.getColumnNumber() ?? /:(-\d+)\)?$/.exec(text)?.[1];
   const where = `${site.getScriptNameOrSourceURL() ?? ""}:${site.getLineNumber()}:${column}`;
