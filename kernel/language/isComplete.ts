@@ -63,6 +63,9 @@ export function isComplete(source: string): Completeness {
   if (shape.broken || shape.inside === "regex") return { status: "invalid" };
   // A quoted string goes on after a trailing backslash only.
   if (shape.inside === "string") return /\\\r?\n?[ \t]*$/.test(code) ? incomplete() : { status: "invalid" };
+  // The parser writes the whole line beside each mistake in it: of a line with thousands it makes gigabytes.
+  if (code.length > LONG && code.split("\n").some((line) => line.length > LONG))
+    return goesOn(code, shape) ? incomplete() : { status: "complete" };
   const wrong = firstError(code, false);
   if (wrong === undefined) {
     if (code.length <= LONG && firstError(code, true) !== undefined && !RESERVED.test(code))
@@ -73,6 +76,11 @@ export function isComplete(source: string): Completeness {
   if (shape.inside === "comment" && code.startsWith("/*", shape.start)) return incomplete();
   if (code.length > LONG) return shape.open.length > 0 ? incomplete() : { status: "invalid" };
   return continues(code, shape) ? incomplete() : { status: "invalid" };
+}
+
+/** Whether something is open at the end. */
+function goesOn(code: string, { open, inside, start }: Lexical): boolean {
+  return open.length > 0 || inside === "template" || (inside === "comment" && code.startsWith("/*", start));
 }
 
 /** Whether the text is fine with some continuation, once what is open has been closed. */

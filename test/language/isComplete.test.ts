@@ -128,6 +128,13 @@ test("a nesting that no parser's stack holds is not parsed", () => {
   assert.deepEqual(isComplete(`${"(".repeat(20_000)}1${")".repeat(20_000)}`), { status: "unknown" });
 });
 
+test("of a very long line with many mistakes only the brackets are looked at", () => {
+  const started = performance.now();
+  assert.deepEqual(isComplete("return;".repeat(20_000)), { status: "complete" });
+  assert.deepEqual(isComplete(`f(${"return;".repeat(20_000)}`), { status: "incomplete", indent: "  " });
+  assert.ok(performance.now() - started < 2000, "about 0.1 seconds");
+});
+
 test("the indent of the next line follows the open block", () => {
   assert.deepEqual(isComplete("function f() {"), { status: "incomplete", indent: "  " });
   assert.deepEqual(isComplete("function f() {\n  if (x) {"), { status: "incomplete", indent: "    " });

@@ -235,12 +235,20 @@ describe("errors", () => {
       json.traceback,
       /> 3 \| {3}"b": \}\n[\s\S]*> 2 \| import data[\s\S]*at .*bad\.json:3:8\n {4}at async Cell/,
     );
+    write("typed.cts", "interface A { a: 1 }\n\nexports.boom = (a: A) => {\n  throw new Error('cts');\n};");
+    const required = await run("require('./typed.cts').boom()");
+    assert.match(required.traceback, /> 4 \| {3}throw new Error[\s\S]*at exports\.boom \(.*typed\.cts:4:9\)/);
+    write("thread.ts", "type A = 1;\n\nthrow new Error('thread');");
+    const thread = await run(
+      "import { Worker } from 'node:worker_threads'; await new Promise((_, no) => new Worker('./thread.ts').on('error', no))",
+    );
+    assert.match(thread.traceback, /> 3 \| throw new Error[\s\S]*Error: thread\n {4}at .*thread\.ts:3:7/);
     const gone = await run("1;\nimport x from './gone.ts'");
     assert.match(
       gone.traceback,
       /> 2 \| import x[\s\S]*Cannot find module '.*gone\.ts'.*\n {4}at async Cell In\[\d+\]:2:1/,
     );
-    for (const { traceback } of [old, changed, broken, deeper, json, gone])
+    for (const { traceback } of [old, changed, broken, deeper, json, required, gone])
       assert.doesNotMatch(traceback, /node:internal|kernel\/|dist\//);
   });
 

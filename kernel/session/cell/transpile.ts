@@ -114,7 +114,13 @@ export function commonJs(code: string, file: string, lowering: Lowering): string
   const { ts, options } = printer(lowering, true);
   return ts.transpileModule(code, {
     fileName: file,
-    compilerOptions: { ...options, module: ts.ModuleKind.CommonJS, esModuleInterop: true, inlineSourceMap: true },
+    compilerOptions: {
+      ...options,
+      module: ts.ModuleKind.CommonJS,
+      esModuleInterop: true,
+      inlineSourceMap: true,
+      inlineSources: true,
+    },
   }).outputText;
 }
 

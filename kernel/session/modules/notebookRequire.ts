@@ -50,6 +50,7 @@ let typeScriptTaken = false;
 function requireTypeScript(): void {
   if (typeScriptTaken) return;
   typeScriptTaken = true;
+  process.setSourceMapsEnabled(true);
   // Node's own steps of loading a CommonJS module; its types leave them out.
   for (const extension of [".ts", ".cts", ".tsx"]) {
     own.extensions[extension] = (module, file) => {

@@ -233,7 +233,7 @@ export function brokenModule(text: string): SyntaxError {
 }
 
 function codeFramesOf(error: Error): string[] {
-  const found = places.get(error) ?? [scriptPosition(error)];
+  const found = places.get(error) ?? [scriptPosition(error) ?? placeInText(error)];
   return found.flatMap((position) => {
     const frame = position && codeFrame(position);
     return frame ? [...frame, ""] : [];
@@ -293,6 +293,17 @@ function around(line: string, column: number): { readonly text: string; readonly
     text: `${head}${line.slice(from, from + MAX_WIDTH)}${tail}`,
     indent: blank(head + line.slice(from, column - 1)),
   };
+}
+
+/** Where an error of another thread says that it was thrown: it came as text. */
+function placeInText(error: Error): Position | undefined {
+  for (const line of String(error.stack).split("\n")) {
+    const [, url = "", row, column] =
+      /^ {4}at (?:.* \()?((?:file:\/\/|\/|[A-Z]:\\).*):(\d+):(\d+)\)?$/.exec(line) ?? [];
+    const file = pathOf(url);
+    if (isOwnFile(file) && !isKernel(url)) return { file, line: Number(row), column: Number(column) };
+  }
+  return undefined;
 }
 
 /** V8's own syntax errors (found when the script is compiled) name the script at the start of their stack. */
@@ -410,7 +421,8 @@ function originalPosition(file: string, line: number, column: number): Position 
       ? { file, line, column: Math.max(1, column) }
       : { file, line: found.line, column: found.column + 1 };
   }
-  if (file.startsWith("file:")) {
+  // CommonJS modules go by their path.
+  if (file.startsWith("file:") || isAbsolute(file)) {
     const map = findSourceMap(file);
     const entry = map?.findEntry(line - 1, column - 1);
     if (entry && "originalLine" in entry && entry.originalLine !== undefined) {
