@@ -7,8 +7,8 @@ import { blankMagics } from "./magicLines.js";
 const DEEPEST = 1500;
 /** Above this length only the grammar is asked, not what it takes a walk through the whole text to see. */
 const LONG = 50_000;
-/** How long continuations are tried. */
-const PATIENCE_MS = 250;
+/** So many characters are parsed to try continuations, about a quarter of a second: a clock would give a busy machine other answers. */
+const PATIENCE = 2_000_000;
 /** Words that are no names in strict code, though the grammar alone takes them for one while nothing follows. */
 const RESERVED = /(?:^|[;{}\n])\s*(?:interface|let)[ \t]*$/;
 /** What may follow on the next line. If the text is fine with one of these, it is not wrong but unfinished. */
@@ -90,11 +90,12 @@ function continues(code: string, { open, start }: Lexical): boolean {
   const next = CONTINUATIONS.map((more) => `${code}\n${more} `);
   const glued = /[\p{ID_Continue}$]$/u.test(code) ? [] : AFTER_PUNCTUATION;
   const same = [...SAME_LINE, ...glued].map((more) => `${code.slice(0, start)}${more} `);
-  const deadline = performance.now() + PATIENCE_MS;
+  let parsed = 0;
   for (const ending of endings)
     for (const more of [...next, ...same]) {
       if (firstError(more + ending, false) === undefined) return true;
-      if (performance.now() > deadline) return false;
+      parsed += more.length + ending.length;
+      if (parsed > PATIENCE) return false;
     }
   return false;
 }

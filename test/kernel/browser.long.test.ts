@@ -215,6 +215,9 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
       await start("docmanager:save");
       await page.waitForTimeout(500);
       await page.reload();
+      await page.waitForFunction(
+        "globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'busy'",
+      );
       await kernelReady(page);
       assert.equal(await person.runs(2), "40");
     },
@@ -360,6 +363,8 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
     "colours cells as TypeScript, and indents",
     ["interface Shape { readonly sides: number }\nenum Colour { Red }\ntype Id = string;", ""],
     async (person, { page, cell }) => {
+      // Lab loads a language when it is needed.
+      await cell(0).locator(".cm-content span", { hasText: /^readonly$/ }).waitFor();
       const words = await cell(0).locator(".cm-content span").allInnerTexts();
       for (const keyword of ["interface", "readonly", "enum", "type"]) assert.ok(words.includes(keyword), keyword);
       await person.goTo(1);
