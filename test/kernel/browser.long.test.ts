@@ -364,7 +364,9 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
     ["interface Shape { readonly sides: number }\nenum Colour { Red }\ntype Id = string;", ""],
     async (person, { page, cell }) => {
       // Lab loads a language when it is needed.
-      await cell(0).locator(".cm-content span", { hasText: /^readonly$/ }).waitFor();
+      await cell(0)
+        .locator(".cm-content span", { hasText: /^readonly$/ })
+        .waitFor();
       const words = await cell(0).locator(".cm-content span").allInnerTexts();
       for (const keyword of ["interface", "readonly", "enum", "type"]) assert.ok(words.includes(keyword), keyword);
       await person.goTo(1);
