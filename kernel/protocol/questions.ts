@@ -47,7 +47,9 @@ export class Questions {
     const { value } = message.content;
     const own = (question: Question) => question.identity === nameOf(message.identities);
     const named = this.#asked.findIndex((question) => question.id === message.parent?.msg_id && own(question));
-    const at = named >= 0 ? named : this.#asked.findLastIndex(own);
+    // Who names another question answers one that has been answered or withdrawn.
+    const other = message.parent?.msg_type === "input_request";
+    const at = named >= 0 || other ? named : this.#asked.findLastIndex(own);
     if (at < 0) return;
     const [question] = this.#asked.splice(at, 1);
     question?.answer(typeof value === "string" ? value : String(value ?? ""));

@@ -298,6 +298,20 @@ describe("the protocol", { timeout: 180_000 }, () => {
     assert.equal(resultText(iopub), "'a+b'");
   });
 
+  test("a second answer to one question is not taken for the answer to the next", async () => {
+    const questions: Header[] = [];
+    const stop = client.listen((channel, { header }) => {
+      if (channel !== "stdin") return;
+      questions.push(header);
+      if (questions.length === 2) client.send("stdin", "input_reply", { value: "late" }, {}, questions[0]);
+    });
+    const { iopub } = await run("[prompt('a'), prompt('b')].join()", {
+      onInput: (prompt: string) => sleep(prompt === "b" ? 100 : 0, prompt),
+    });
+    stop();
+    assert.equal(resultText(iopub), "'a,b'");
+  });
+
   test("a request that says nothing of stdin is not asked", async () => {
     for (const code of ["await input('anybody?')", "prompt('anybody?')"])
       assert.equal((await ask("execute_request", { code })).ename, "StdinNotImplementedError");
