@@ -1,6 +1,4 @@
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { hostname } from "node:os";
 import { protocolVersion, type Reply } from "../wire/messages.js";
 
 const require = createRequire(import.meta.url);
@@ -36,27 +34,6 @@ export function kernelInfo(): Reply<"kernel_info_request"> {
 
 /** Whether front ends may show their debugger. */
 export const debuggerWorks = true;
-
-/** What the kernel's processes take of the machine, as ipykernel's usage_reply. */
-export function usage(session: number | undefined): Reply<"usage_request"> {
-  const memory = process.memoryUsage.rss() + (session === undefined ? 0 : residentBytes(session));
-  const { user, system } = process.cpuUsage();
-  return {
-    status: "ok",
-    hostname: hostname(),
-    pid: process.pid,
-    kernel_memory: memory,
-    kernel_cpu: (user + system) / 10_000 / process.uptime(),
-  } as Reply<"usage_request">;
-}
-
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * 4096;
-  } catch {
-    return 0;
-  }
-}
 
 function versionOf(manifest: string): string {
   try {

@@ -6,13 +6,14 @@ import type { KernelSockets, SocketListener } from "../wire/sockets.js";
 import { CommRegistry } from "./comms.js";
 import type { ExecutionQueue } from "./executions.js";
 import type { History } from "./history.js";
-import { kernelInfo, usage } from "./identity.js";
+import { kernelInfo } from "./identity.js";
 import { completeReply, inspectReply } from "./languageAnswers.js";
 import type { LanguageHost } from "./languageHost.js";
 import { Publisher, paceOf } from "./publisher.js";
 import { Questions } from "./questions.js";
 import { BadRequest, isRequestType, readComm, readRequest } from "./requests.js";
 import { Subshells } from "./subshells.js";
+import { Usage } from "./usage.js";
 
 const interruptPatience = 1_500;
 /** Milliseconds a cell runs before questions that came after it overtake it. */
@@ -50,6 +51,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
   readonly #parts: KernelParts;
   readonly #comms = new CommRegistry();
   readonly #subshells = new Subshells();
+  readonly #usage = new Usage();
   readonly #publisher: Publisher;
   readonly #questions: Questions;
   /** Who asked for the cells that run, by message id. */
@@ -184,7 +186,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       return { status: "ok" };
     },
     list_subshell_request: () => ({ status: "ok", subshell_id: this.#subshells.list() }),
-    usage_request: () => usage(this.#required("session").pid),
+    usage_request: () => this.#usage.reply(this.#required("session").pid),
   };
 
   #debugAdapter(): Promise<DebugAdapter> {
@@ -234,10 +236,18 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       return;
     }
     const { silent, stop_on_error: stopOnError } = message.content;
+    const metadata = (started: Date, status: string | undefined) => ({
+      started: started.toISOString(),
+      status,
+      dependencies_met: true,
+      engine: this.#required("sockets").codec.session,
+    });
     const abort = () =>
-      this.#surrounded(message, () => this.#reply(channel, message, { status: "aborted" }, { status: "aborted" }));
+      this.#surrounded(message, () =>
+        this.#reply(channel, message, { status: "aborted" }, metadata(new Date(), "aborted")),
+      );
     const run = async () => {
-      const started = new Date().toISOString();
+      const started = new Date();
       this.#publisher.status("busy", message.header);
       const reply = await this.#replyTo("execute_request", channel, message, content);
       const { status } = reply;
@@ -245,12 +255,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       const abortOthers = failed ? await queue.withdraw() : undefined;
       // Whoever has the reply may kill us at once.
       this.#parts.history.flush();
-      this.#reply(channel, message, reply, {
-        started,
-        status,
-        dependencies_met: true,
-        engine: this.#required("sockets").codec.session,
-      });
+      this.#reply(channel, message, reply, metadata(started, status));
       this.#publisher.status("idle", message.header);
       abortOthers?.();
     };

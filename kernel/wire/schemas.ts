@@ -92,7 +92,22 @@ export const replySchemas = {
   create_subshell_reply: reply({ subshell_id: z.string() }),
   delete_subshell_reply: reply({}),
   list_subshell_reply: reply({ subshell_id: z.array(z.string()) }),
-  usage_reply: z.looseObject({ status: ok, hostname: z.string(), pid: z.number().int() }),
+  usage_reply: z.strictObject({
+    status: ok,
+    hostname: z.string(),
+    pid: z.number().int(),
+    kernel_cpu: z.number().min(0),
+    kernel_memory: z.number().int(),
+    cpu_count: z.number().int(),
+    host_cpu_percent: z.number().min(0).max(100),
+    host_virtual_memory: z.strictObject({
+      total: z.number(),
+      available: z.number(),
+      free: z.number(),
+      used: z.number(),
+      percent: z.number().min(0).max(100),
+    }),
+  }),
 };
 
 /** The content of each message on iopub, by message type. */

@@ -392,9 +392,12 @@ describe("the protocol", { timeout: 180_000 }, () => {
 
   test("connection and usage are told to those who ask", async () => {
     assert.equal((await ask("connect_request")).shell_port, client.connection.shell_port);
-    const { status, kernel_memory } = await ask("usage_request", {}, "control");
+    await ask("usage_request", {}, "control");
+    await run("for (const end = Date.now() + 300; Date.now() < end; );");
+    const { status, kernel_memory, kernel_cpu } = await ask("usage_request", {}, "control");
     assert.equal(status, "ok");
     assert.ok(Number(kernel_memory) > 10_000_000);
+    assert.ok(Number(kernel_cpu) > 15, `a cell that worked took ${kernel_cpu} % of a processor`);
   });
 
   test("a broadcast's topic names the kernel and the type; a stream's, the stream", async () => {
