@@ -31,6 +31,22 @@ describe("errors", () => {
     );
   });
 
+  it("of a name that nothing has point at the name", async () => {
+    for (const [code, place] of [
+      ["const typo = grett('x')", "1:14"],
+      ["let sum = 1 + Math.max(grett('x'), 2)", "1:24"],
+      ["'grett'.length; ({ grett: 1, b: 'grett' + grett /* grett */ })", "1:43"],
+      ["Math.grett; await grett", "1:19"],
+      ["\n  const { a } = [...grett$]", "2:21"],
+      ["if (true) early; let early = 1", "1:11"],
+      ["throw new ReferenceError('grett is not defined'); grett", "1:7"],
+    ] as const) {
+      const { traceback, cell } = await run(code);
+      assert.equal(traceback.split("\n")[0], `Cell In[${cell}]:${place}`, code);
+      assert.ok(traceback.includes(`at Cell In[${cell}]:${place}`), traceback);
+    }
+  });
+
   it("after an await keep their place", async () => {
     const { traceback, cell } = await run(
       "await null;\nasync function deep() {\n  await null;\n  throw new RangeError('deep');\n}\nawait deep()",

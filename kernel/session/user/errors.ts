@@ -351,7 +351,8 @@ function framesOf(error: Error, sites: readonly NodeJS.CallSite[]): StackFrame[]
       if (kept > 0 && site.getFunctionName() === "runCode") break;
       continue;
     }
-    const position = originalPosition(file, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
+    const told = originalPosition(file, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
+    const position = frames.length === 0 && error instanceof ReferenceError ? placeOfName(error, told) : told;
     frames.push({ site, position });
     if (file.startsWith("node:")) continue;
     kept = frames.length;
@@ -362,6 +363,28 @@ function framesOf(error: Error, sites: readonly NodeJS.CallSite[]): StackFrame[]
   if (!places.has(error) && found.length > 0) places.set(error, found);
   // Node's own frames below the user's last one say nothing; those above (what the user called) do.
   return frames.slice(0, kept);
+}
+
+/** V8 says of a name that a script does not find only where its statement begins; the name stands further on in the line. */
+function placeOfName(error: ReferenceError, position: Position): Position {
+  const [, missing, early] =
+    /^(?:([\p{ID_Continue}$]+) is not defined|Cannot access '([\p{ID_Continue}$]+)' before initialization)$/u.exec(
+      String(read(error, "message")),
+    ) ?? [];
+  const name = missing ?? early;
+  const line = cells.get(position.file)?.code.split(/\r?\n/, position.line)[position.line - 1];
+  if (name === undefined || line === undefined) return position;
+  const rest = line.slice(position.column - 1);
+  if (rest.startsWith("new ")) return position;
+  // Neither in text nor behind a point nor as the key of a property.
+  const wanted = name.replaceAll("$", "\\$");
+  const pieces = new RegExp(
+    String.raw`'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\/\/.*|\/\*.*?\*\/|(?<![\p{ID_Continue}$#]|(?<!\.\.)\.)(${wanted})(?![\p{ID_Continue}$]|\s*:)`,
+    "gu",
+  );
+  for (const { index, 1: found } of rest.matchAll(pieces))
+    if (found !== undefined) return { ...position, column: position.column + index };
+  return position;
 }
 
 /** A file of the user's, not of a package. */
