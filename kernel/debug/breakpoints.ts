@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { Inspector } from "./cdp.js";
 import type { DebugInfo, SourceBreakpoint } from "./requests.js";
-import type { Scripts } from "./scripts.js";
+import { escaped, type Scripts } from "./scripts.js";
 import { codeLines, syntaxProblem } from "./syntax.js";
 
 interface Breakpoint {
@@ -102,7 +102,7 @@ export class Breakpoints {
   }
 
   async #placeByUrl(path: string): Promise<void> {
-    const urlRegex = `^${pathToFileURL(path).href.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(\\?.*)?$`;
+    const urlRegex = `^${escaped(pathToFileURL(path).href)}(\\?.*)?$`;
     await Promise.all(
       this.#wanted(path).map((breakpoint) =>
         this.#keep(

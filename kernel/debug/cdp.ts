@@ -89,6 +89,7 @@ const results = {
   "Debugger.setAsyncCallStackDepth": nothing,
   "Debugger.setPauseOnExceptions": nothing,
   "Debugger.setSkipAllPauses": nothing,
+  "Debugger.setBlackboxPatterns": nothing,
   "Debugger.setInstrumentationBreakpoint": placed,
   "Debugger.setBreakpoint": placed,
   "Debugger.setBreakpointByUrl": placed,
@@ -132,6 +133,7 @@ interface Parameters {
   "Debugger.setAsyncCallStackDepth": { readonly maxDepth: number };
   "Debugger.setPauseOnExceptions": { readonly state: "none" | "uncaught" | "all" };
   "Debugger.setSkipAllPauses": { readonly skip: boolean };
+  "Debugger.setBlackboxPatterns": { readonly patterns: readonly string[] };
   "Debugger.setInstrumentationBreakpoint": { readonly instrumentation: "beforeScriptWithSourceMapExecution" };
   "Debugger.setBreakpoint": BreakpointOptions & { readonly location: Location };
   "Debugger.setBreakpointByUrl": BreakpointOptions & {

@@ -20,7 +20,7 @@ import {
   readEnvelope,
 } from "./requests.js";
 import { scopesOf } from "./scopes.js";
-import { Scripts } from "./scripts.js";
+import { NEVER_PAUSED, Scripts } from "./scripts.js";
 import { evaluable, isName } from "./syntax.js";
 import { describe, Variables } from "./variables.js";
 
@@ -74,7 +74,10 @@ export class DebugAdapter {
   readonly #listeners: ((event: DapEvent) => void)[] = [];
   readonly #folder = join(tmpdir(), `typescript_kernel_${process.pid}`) + sep;
   #stopListening: (() => void) | undefined;
+  /** What the front end has asked for last. */
   #started = false;
+  /** What V8 was told last, in order. */
+  #enabled = false;
   #seq = 1;
   /** What changes V8's debugger waits for what was to change it before. */
   #order: Promise<unknown> = Promise.resolve();
@@ -91,7 +94,7 @@ export class DebugAdapter {
       inspector: this.#inspector,
       scripts: this.#scripts,
       breakpoints: this.#breakpoints,
-      prepare: (scriptId) => this.#inOrder(() => this.#breakpoints.place(scriptId)),
+      inOrder: (work) => this.#inOrder(work),
       emit: (event, body) => {
         if (event === "continued") this.#variables.clear();
         this.#emit(event, body);
@@ -129,8 +132,9 @@ export class DebugAdapter {
   async sessionLost(): Promise<void> {
     this.#execution.lost();
     this.#scripts.clear();
-    if (!this.#started) return;
     this.#breakpoints.forget();
+    this.#enabled = false;
+    if (!this.#started) return;
     const enabled = this.#enable().catch(() => undefined);
     this.#order = Promise.all([this.#order, enabled]);
     await enabled;
@@ -162,7 +166,7 @@ export class DebugAdapter {
     setExceptionBreakpoints: ({ filters }) => this.#setExceptions(filters),
     exceptionInfo: () => this.#execution.exceptionInfo(),
     threads: () => ({ threads: [{ id: THREAD, name: "main" }] }),
-    pause: () => this.#execution.pause(),
+    pause: () => this.#pause(),
     continue: async () => {
       await this.#execution.leave("Debugger.resume");
       return { allThreadsContinued: true };
@@ -214,6 +218,7 @@ export class DebugAdapter {
 
   /** Everything is sent at once, so that V8 has it before any cell that is sent later. */
   async #enable(): Promise<void> {
+    this.#enabled = true;
     this.#stopListening ??= this.#inspector.listen({
       paused: (event) => this.#execution.paused(event),
       resumed: () => this.#execution.resumed(),
@@ -221,6 +226,7 @@ export class DebugAdapter {
     });
     await Promise.all([
       this.#inspector.call("Debugger.enable", {}),
+      this.#inspector.call("Debugger.setBlackboxPatterns", { patterns: NEVER_PAUSED }),
       this.#inspector.call("Debugger.setSkipAllPauses", { skip: false }),
       this.#inspector.call("Debugger.setAsyncCallStackDepth", { maxDepth: ASYNC_DEPTH }),
       this.#execution.watchThrows(),
@@ -231,9 +237,10 @@ export class DebugAdapter {
   }
 
   #detach(): Promise<undefined> {
+    this.#started = false;
     return this.#inOrder<undefined>(async () => {
-      if (!this.#started) return;
-      this.#started = false;
+      if (!this.#enabled) return;
+      this.#enabled = false;
       this.#breakpoints.clear();
       await this.#execution.release().catch(() => undefined);
       await this.#inspector.call("Debugger.disable", {}).catch(() => undefined);
@@ -242,6 +249,13 @@ export class DebugAdapter {
       this.#stopListening = undefined;
       this.#scripts.clear();
       this.#emit("terminated");
+    });
+  }
+
+  #pause(): Promise<undefined> {
+    return this.#inOrder(() => {
+      if (!this.#enabled) throw new Error("the debugger is not on: it can pause after attach");
+      return this.#execution.pause();
     });
   }
 
@@ -290,7 +304,7 @@ export class DebugAdapter {
   #setBreakpoints({ source, breakpoints = [] }: Arguments<"setBreakpoints">): Promise<Bodies["setBreakpoints"]> {
     return this.#inOrder(async () => {
       const set = this.#breakpoints.set(source.path, this.#text(source.path), breakpoints);
-      if (this.#started) {
+      if (this.#enabled) {
         await this.#breakpoints.wait();
         await this.#breakpoints.update(source.path);
       }
@@ -301,7 +315,7 @@ export class DebugAdapter {
   #setExceptions(filters: readonly string[]): Promise<undefined> {
     return this.#inOrder<undefined>(async () => {
       this.#execution.filters = filters;
-      if (this.#started) await this.#execution.watchThrows();
+      if (this.#enabled) await this.#execution.watchThrows();
     });
   }
 

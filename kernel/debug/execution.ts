@@ -60,8 +60,8 @@ export class Execution {
   readonly #scripts: Scripts;
   readonly #breakpoints: Breakpoints;
   readonly #emit: Emit;
-  /** Done to a new script before it runs. */
-  readonly #prepare: (scriptId: string) => Promise<void>;
+  /** What changes V8's breakpoints waits for what was to change them before. */
+  readonly #inOrder: <T>(work: () => Promise<T>) => Promise<T>;
   justMyCode = true;
   #filters: readonly string[] = [];
   /** V8's present pause, whether the user is told of it or not. */
@@ -80,13 +80,13 @@ export class Execution {
     readonly scripts: Scripts;
     readonly breakpoints: Breakpoints;
     readonly emit: Emit;
-    readonly prepare: (scriptId: string) => Promise<void>;
+    readonly inOrder: <T>(work: () => Promise<T>) => Promise<T>;
   }) {
     this.#inspector = parts.inspector;
     this.#scripts = parts.scripts;
     this.#breakpoints = parts.breakpoints;
     this.#emit = parts.emit;
-    this.#prepare = parts.prepare;
+    this.#inOrder = parts.inOrder;
   }
 
   get stopped(): boolean {
@@ -184,6 +184,7 @@ export class Execution {
   /** The process of the session is gone, and every pause with it. */
   lost(): void {
     this.#step = undefined;
+    this.#pausing = false;
     this.resumed();
   }
 
@@ -222,7 +223,7 @@ export class Execution {
 
   async #beforeScript(paused: Paused): Promise<void> {
     const scriptId = paused.data?.scriptId ?? paused.callFrames[0]?.location.scriptId ?? "";
-    await this.#prepare(scriptId);
+    await this.#inOrder(() => this.#breakpoints.place(scriptId));
     // A step from here does not always lead on; a breakpoint does.
     if (this.#pausing && this.#scripts.isCell(scriptId)) this.#entry = await this.#breakpoints.enter(scriptId);
     await this.#goOn(paused, this.#step?.method ?? "Debugger.resume");
@@ -256,7 +257,7 @@ export class Execution {
     });
     if (this.#pausing) {
       this.#pausing = false;
-      await this.#breakpoints.wait().catch(() => undefined);
+      await this.#inOrder(() => this.#breakpoints.wait()).catch(() => undefined);
     }
   }
 

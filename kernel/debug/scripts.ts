@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { eachMapping, LEAST_UPPER_BOUND, originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { CellScript } from "../session/handle.js";
@@ -39,6 +39,17 @@ interface Origin {
 
 /** Where this kernel's own files are: never the user's code. */
 const KERNEL_FOLDER = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+
+/**
+ * Addresses of code in which V8 shall never pause by itself. In the kernel's it must not: it may hold the lock of the pipe on which
+ * the pause would be told.
+ */
+export const NEVER_PAUSED = ["^node:", `^${escaped(pathToFileURL(KERNEL_FOLDER).href)}/`];
+
+/** Text as a regular expression that matches it. */
+export function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
 
 /**
  * The scripts V8 has parsed, and how their positions relate to what the user wrote: cells through the session's source maps,

@@ -606,6 +606,41 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.equal((await third).status, "ok", "its breakpoint was set before it ran, without waiting");
   });
 
+  test("an attach right behind a disconnect is on, and a disconnect right behind an attach is off", async () => {
+    await ask("attach");
+    await Promise.all([ask("disconnect"), ask("attach")]);
+    assert.equal((await ask<{ isStarted: boolean }>("debugInfo")).isStarted, true);
+    const code = "let met = 1;\nmet++;\nmet";
+    await breakpoints(code, [{ line: 2 }]);
+    const running = run(code);
+    await next("stopped");
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+    await Promise.all([ask("disconnect"), ask("attach"), ask("disconnect")]);
+    assert.equal((await ask<{ isStarted: boolean }>("debugInfo")).isStarted, false);
+    const paused = await adapter.request({ seq: seq++, command: "pause", arguments: { threadId: 1 } });
+    assert.match(paused.message ?? "", /not on/);
+    assert.equal((await run("debugger;\n1")).status, "ok");
+  });
+
+  test("an interrupt stops what V8 does not terminate: a promise hook, a breakpoint's condition", async () => {
+    await ask("attach");
+    const loop = "let rounds = 0;\nfor (;;) {\n  rounds++;\n  await null;\n}";
+    const stops = async (code: string) => {
+      const running = run(code);
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      await session.interrupt();
+      assert.equal((await running).status, "error");
+    };
+    for (let times = 0; times < 15; times++) await stops(loop);
+    await breakpoints(loop, [
+      { line: 3, logMessage: "round {rounds}" },
+      { line: 4, condition: "rounds < 0" },
+    ]);
+    for (let times = 0; times < 5; times++) await stops(loop);
+    assert.equal((await run("1")).status, "ok");
+  });
+
   test("what cannot be is said, and nothing breaks", async () => {
     const say = async (command: string, args: object = {}) => {
       const response = await adapter.request({ seq: seq++, command, arguments: args });

@@ -34,6 +34,7 @@ export function contextCarrier(): Carrier {
 }
 
 function frameCarrier(): Carrier {
+  guardPromiseHooks([]);
   const storage = new AsyncLocalStorage<Work>();
   return {
     run: (work, body) => storage.run(work, body),
@@ -46,24 +47,17 @@ function frameCarrier(): Carrier {
 function hookCarrier(): Carrier {
   let entered: (Work | undefined)[] = [];
   const get = (): Work | undefined => (entered.length > 0 ? entered.at(-1) : Stamp.of(executionAsyncResource()));
+  const startOthers = guardPromiseHooks([
+    (promise) => Stamp.put(promise, get()),
+    (promise) => entered.push(Stamp.of(promise)),
+    () => entered.pop(),
+  ]);
   createHook({
     init(_id, _type, _trigger, resource) {
       Stamp.put(resource, get());
     },
   }).enable();
-  const native = asyncWrap();
-  if (native) {
-    // Both make Node abort over what terminated code has entered: the one when it leaves it, the other at its next callback.
-    native.async_hook_fields[native.constants.kCheck] = 0;
-    native.async_hook_fields[native.constants.kTotals] = 0;
-    // In place of the promise hooks that createHook has just set.
-    native.setPromiseHooks(
-      (promise) => Stamp.put(promise, get()),
-      (promise) => entered.push(Stamp.of(promise)),
-      () => entered.pop(),
-      undefined,
-    );
-  }
+  startOthers();
   return {
     run(work, body) {
       entered.push(work);
@@ -77,7 +71,7 @@ function hookCarrier(): Carrier {
     of: (promise) => Stamp.of(promise),
     reset() {
       entered = [];
-      native?.clearAsyncIdStack();
+      leaveCallbacks();
     },
   };
 }
@@ -107,6 +101,59 @@ class Stamp extends Given {
 }
 
 type PromiseHook = ((promise: object) => unknown) | undefined;
+type PromiseHooks = readonly [init?: PromiseHook, before?: PromiseHook, after?: PromiseHook, settled?: PromiseHook];
+
+/**
+ * Sets promise hooks of ours, which those that Node sets from now on join. Node's put every continuation on a native stack, and the
+ * process aborts over what terminated code has left there; so they are kept out where nobody needs them: until the returned function
+ * is called, those that come with a hook of ours, and ever those of the inspector, as V8 follows promises by itself.
+ */
+function guardPromiseHooks(ours: PromiseHooks): () => void {
+  const native = asyncWrap();
+  if (!native) return () => undefined;
+  const { async_hook_fields: fields, constants } = native;
+  const set = native.setPromiseHooks.bind(native);
+  let others = false;
+  const both = (index: 0 | 1 | 2, theirs: PromiseHook): PromiseHook => {
+    const own = ours[index];
+    if (!own || !theirs) return own ?? theirs;
+    const [first, second] = index === 2 ? [theirs, own] : [own, theirs];
+    return (...promise) => {
+      first(...promise);
+      second(...promise);
+    };
+  };
+  native.setPromiseHooks = (...theirs) => {
+    // Both make Node abort over what terminated code has entered: the one when it leaves it, the other at its next callback.
+    fields[constants.kCheck] = 0;
+    fields[constants.kTotals] = 0;
+    if (others && !isInspector()) set(both(0, theirs[0]), both(1, theirs[1]), both(2, theirs[2]), theirs[3]);
+  };
+  if (ours.length > 0) set(...ours);
+  else others = true;
+  return () => {
+    others = true;
+  };
+}
+
+/** Whether the inspector's hook has led here. */
+function isInspector(): boolean {
+  const { stackTraceLimit } = Error;
+  const prepare = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
+  try {
+    Error.stackTraceLimit = 30;
+    const value = (_error: Error, sites: NodeJS.CallSite[]): boolean =>
+      sites.some((site) => site.getFileName() === "node:internal/inspector_async_hook");
+    Object.defineProperty(Error, "prepareStackTrace", { value, configurable: true });
+    const here: { stack?: unknown } = {};
+    Error.captureStackTrace(here);
+    return here.stack === true;
+  } finally {
+    if (prepare) Object.defineProperty(Error, "prepareStackTrace", prepare);
+    else Reflect.deleteProperty(Error, "prepareStackTrace");
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
 
 let wrap: AsyncWrap | undefined;
 
@@ -123,7 +170,7 @@ interface AsyncWrap {
   readonly async_hook_fields: Uint32Array;
   readonly constants: { readonly kCheck: number; readonly kTotals: number };
   clearAsyncIdStack(): void;
-  setPromiseHooks(init: PromiseHook, before: PromiseHook, after: PromiseHook, resolve: PromiseHook): void;
+  setPromiseHooks(...hooks: PromiseHooks): void;
 }
 
 /** Node's own switches: of the check that aborts (which enabling a hook turns on whatever the flag says) and of V8's promise hooks. */

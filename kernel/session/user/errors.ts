@@ -13,6 +13,7 @@ import { printed } from "../rich/print.js";
 import { currentWork, workOfPromise } from "./context.js";
 import { asKernel } from "./intrinsics.js";
 import { publish } from "./output.js";
+import { type Shared, slot } from "./shared.js";
 import type { Work } from "./work.js";
 
 interface KnownCell extends Pick<RewrittenCell, "map" | "prefix"> {
@@ -43,10 +44,14 @@ export function rememberCell(url: string, code: string, { map, prefix }: Pick<Re
 }
 
 /** From here on stacks are in the user's terms, and errors that nobody catches are shown under the cell that started the work. */
-export function watchErrors(): void {
+export function watchErrors({ control }: Shared): void {
   Error.stackTraceLimit = 50;
   holdStacks();
   const uncaught = (error: unknown): void => {
+    if (isTermination(error) || (error === null && Atomics.load(control, slot.terminating) === 1)) {
+      Atomics.store(control, slot.swallowed, 1);
+      return;
+    }
     if (process.listenerCount("uncaughtException") === 1) report(error, currentWork());
   };
   const unhandled = (error: unknown, promise: Promise<unknown>): void => {
@@ -77,6 +82,17 @@ export function watchErrors(): void {
     return process;
   };
 }
+
+/**
+ * Whether a termination is given out as an error, which V8 does where it hits a promise hook while the debugger is on. It is no value
+ * of the language: `typeof` takes it for undefined, and the process aborts when anything else is asked of it.
+ */
+function isTermination(error: unknown): boolean {
+  // Not written as a comparison with a literal: that V8 answers without asking for the type's name.
+  return kinds.undefined === typeof error && error !== undefined;
+}
+
+const kinds = { undefined: "undefined" };
 
 type PrepareStack = (error: Error, sites: NodeJS.CallSite[]) => unknown;
 

@@ -36,6 +36,8 @@ export const slot = {
   inspected: 10,
   /** Bytes of whole frames among those gathered. */
   sealed: 11,
+  /** 1 when a termination came and the JavaScript that it should have ended goes on. */
+  swallowed: 12,
 } as const;
 
 const CONTROL_BYTES = 64;
@@ -60,11 +62,14 @@ export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL
 
 /** Hold off termination (main thread). Waits while the watchdog is terminating: then it never returns. */
 export function enterCritical({ control }: Shared): void {
-  for (;;) {
+  for (let posted = 0; ; ) {
     const depth = Atomics.add(control, slot.critical, 1);
     if (depth > 0 || Atomics.load(control, slot.terminating) === 0) return;
     Atomics.sub(control, slot.critical, 1);
-    Atomics.wait(control, slot.terminating, 1, 100);
+    posted += Atomics.load(control, slot.posted);
+    // This loop would not have come so far.
+    if (posted > 2) Atomics.store(control, slot.swallowed, 1);
+    Atomics.wait(control, slot.terminating, 1, posted > 0 ? 20 : 100);
   }
 }
 

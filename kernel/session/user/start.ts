@@ -49,7 +49,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   });
   watchdog.unref();
   installStreams(watchdog);
-  watchErrors();
+  watchErrors(memory);
   installGlobals(memory, port);
   keepIntrinsics();
   Atomics.store(memory.control, slot.ready, 1);

@@ -31,6 +31,8 @@ const BLOCKED_MS = 8;
 const IDLE_BLOCKED_MS = 150;
 /** A termination is on its way to the main thread within this time, unless a commit holds it off. */
 const POSTED_MS = 50;
+/** A termination that has had no effect for so long is taken to be lost, while the debugger is on. */
+const SWALLOWED_MS = 150;
 /** A commit may hold off termination for so long. */
 const CRITICAL_MS = 10_000;
 
@@ -89,7 +91,7 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
 
 /** A cell that was asked for after its breakpoints runs after they were set. */
 function relayInTurn(message: unknown, buffers: readonly Uint8Array[]): void {
-  if (!inspecting && waiting.length === 0) relay(message, buffers);
+  if (!inFlight && waiting.length === 0) relay(message, buffers);
   else
     enqueue((done) => {
       relay(message, buffers);
@@ -131,12 +133,19 @@ async function interrupt(seq: number, blocked: number): Promise<void> {
 
 let terminating: Promise<void> | undefined;
 async function terminate(seen: () => boolean): Promise<void> {
+  // What the inspector carries out may write: it must be able to end.
+  const done = await new Promise<() => void>((resolve) => {
+    urgent = resolve;
+    inspectNext();
+  });
+  if (seen()) return done();
   // From here on the main thread enters no further critical section; the one it is in may end.
   Atomics.store(control, slot.posted, 0);
   Atomics.store(control, slot.terminating, 1);
   await until(() => seen() || Atomics.load(control, slot.critical) === 0, CRITICAL_MS);
-  if (!seen()) {
-    await terminateExecution();
+  if (seen()) done();
+  else {
+    await terminateExecution(done);
     Atomics.store(control, slot.critical, 0);
     Atomics.store(control, slot.lock, 0);
   }
@@ -153,24 +162,52 @@ function redeliver(): void {
   }, 20);
 }
 
-function terminateExecution(): Promise<void> {
+/** Whether the main thread is to be terminated as soon as it takes up what was posted. */
+let posting = false;
+/** Whether a stop was asked for only to terminate there. */
+let stopping = false;
+function terminateExecution(done: () => void): Promise<void> {
   const session = new Session();
   session.connectToMainThread();
-  const stopped = paused ? debug : undefined;
+  // Where these stopped, what is posted with them would be overlooked.
+  const quietly = { silent: true, disableBreaks: true };
   return new Promise((resolve) => {
     const end = (): void => {
+      posting = false;
+      clearInterval(watch);
       resolve();
       // The next thing to run: Node aborts if another callback finds what the terminated one had entered.
-      session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.afterTermination()", silent: true }, () =>
-        session.disconnect(),
-      );
+      session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.afterTermination()", ...quietly }, () => {
+        session.disconnect();
+        done();
+      });
     };
-    session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.beforeTermination()", silent: true });
+    session.post("Runtime.evaluate", { expression: "globalThis.__cell__?.beforeTermination()", ...quietly });
     // Where the debugger has stopped, going on terminates; a second termination would hit what runs then.
-    if (stopped) stopped.post("Debugger.resume", { terminateOnResume: true }, end);
-    else session.post("Runtime.terminateExecution", end);
+    if (paused) goOnTerminated(end);
+    else {
+      posting = true;
+      session.post("Runtime.terminateExecution", end);
+    }
     Atomics.store(control, slot.posted, 1);
+    // While its debugger is on, V8 swallows a termination that hits a promise hook, or the condition of a breakpoint. One that follows
+    // a stop hits the user's code.
+    const patience = performance.now() + SWALLOWED_MS;
+    const watch = setInterval(() => {
+      if (Atomics.exchange(control, slot.swallowed, 0) === 1) {
+        Atomics.store(control, slot.terminating, 0);
+        Atomics.notify(control, slot.terminating);
+        stopping = true;
+      }
+      if (performance.now() > patience) stopping = true;
+      // Asked again and again: V8 forgets it where it comes by in the kernel's own code.
+      if (stopping && !paused && debugging) debug?.post("Debugger.pause");
+    }, 10);
   });
+}
+
+function goOnTerminated(end?: () => void): void {
+  debug?.post("Debugger.resume", { terminateOnResume: true }, end);
 }
 
 function signalSyncChildren(signal: NodeJS.Signals): void {
@@ -239,49 +276,82 @@ function watchGathered(): void {
  * Node overlooks those that came with that message, and with them everything that comes later; it then spins for ever.
  */
 const PAUSING_MS = 20;
-const waiting: ((done: () => void) => void)[] = [];
-let inspecting = false;
-function enqueue(post: (done: () => void) => void): void {
+type Post = (done: () => void) => void;
+const waiting: Post[] = [];
+/** A termination: goes before what waits. */
+let urgent: Post | undefined;
+/** Stands for the message that is being carried out. */
+let inFlight: object | undefined;
+function enqueue(post: Post): void {
   waiting.push(post);
   inspectNext();
 }
 
 function inspectNext(): void {
-  if (inspecting || waiting.length === 0) return;
-  inspecting = true;
+  if (inFlight) return;
+  const mine = {};
+  const done = (): void => {
+    if (inFlight === mine) inspected();
+  };
+  if (urgent) {
+    inFlight = mine;
+    const post = urgent;
+    urgent = undefined;
+    post(done);
+    return;
+  }
+  if (waiting.length === 0) return;
+  inFlight = mine;
   // The main thread then takes up the message before it writes again: what the message runs may write itself, or stop.
   if (!tryLock(state)) {
-    setTimeout(() => {
-      inspecting = false;
-      inspectNext();
-    }, 1);
+    setTimeout(done, 1);
     return;
   }
   Atomics.add(control, slot.inspected, 1);
   try {
-    waiting.shift()?.(inspected);
+    waiting.shift()?.(done);
   } finally {
     unlock(state);
   }
 }
 
 function inspected(): void {
-  inspecting = false;
+  inFlight = undefined;
   inspectNext();
 }
 
+interface Notification {
+  readonly method: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
 let debug: Session | undefined;
+let debugging = false;
 let paused = false;
 function cdp({ seq, method, params }: Extract<ToUser, { type: "cdp" }>, done: () => void): void {
   if (!debug) {
     debug = new Session();
     debug.connectToMainThread();
-    debug.on("inspectorNotification", (event: { method: string; params: Record<string, unknown> }) => {
-      if (event.method === "Debugger.paused") paused = true;
-      if (event.method === "Debugger.resumed") paused = false;
-      send({ type: "cdpEvent", method: event.method, params: event.params ?? {} });
-      if (paused) inspected();
+    debug.on("inspectorNotification", ({ method, params = {} }: Notification) => {
+      if (method === "Debugger.resumed") paused = false;
+      if (method !== "Debugger.paused") {
+        send({ type: "cdpEvent", method, params });
+        return;
+      }
+      paused = true;
+      const unasked =
+        stopping && !posting && !(Array.isArray(params.hitBreakpoints) && params.hitBreakpoints.length > 0);
+      stopping = false;
+      // What was to be terminated at this stop has ended before.
+      if (unasked) debug?.post("Debugger.resume");
+      else send({ type: "cdpEvent", method, params });
+      if (posting) goOnTerminated();
+      inspected();
     });
+  }
+  if (method === "Debugger.enable" || method === "Debugger.disable") {
+    debugging = method === "Debugger.enable";
+    stopping = false;
   }
   debug.post(method, { ...params }, (error, result) => {
     if (error) send({ type: "cdpResult", seq, error: error.message });
