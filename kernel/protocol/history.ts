@@ -121,10 +121,10 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
       ];
       if (query.access === "range") {
         const cells = cellsOf(query.session);
-        // As IPython has it, negative lines count back from the line that comes next.
+        // As IPython has it, negative lines count back from the line that comes next, and 0 is no end.
         const next = (cells.at(-1)?.line ?? 0) + 1;
         const fromStart = (line: number) => (line < 0 ? line + next : line);
-        const [start, stop] = [fromStart(query.start), fromStart(query.stop ?? next)];
+        const [start, stop] = [fromStart(query.start), fromStart(query.stop || next)];
         return cells
           .filter((cell) => cell.line >= start && cell.line < stop)
           .map((cell) => show(cell, query.session === 0 ? 0 : cell.session));

@@ -15,7 +15,7 @@ interface Question {
 
 /**
  * Questions to the person at the front end: each goes to the client whose cell asks, to nobody else, and an answer is
- * matched by the question it names, or, from clients that name none, by who sends it.
+ * matched by the question it names, or, from clients that name none, goes to the oldest of their questions.
  */
 export class Questions {
   readonly #asked: Question[] = [];
@@ -49,7 +49,7 @@ export class Questions {
     const named = this.#asked.findIndex((question) => question.id === message.parent?.msg_id && own(question));
     // Who names another question answers one that has been answered or withdrawn.
     const other = message.parent?.msg_type === "input_request";
-    const at = named >= 0 || other ? named : this.#asked.findLastIndex(own);
+    const at = named >= 0 || other ? named : this.#asked.findIndex(own);
     if (at < 0) return;
     const [question] = this.#asked.splice(at, 1);
     question?.answer(typeof value === "string" ? value : String(value ?? ""));

@@ -43,6 +43,7 @@ describe("history", () => {
     assert.deepEqual(range(99, 1), []);
     assert.deepEqual(range(-5, 1), []);
     assert.deepEqual(range(0, -1), [[0, 2, "e"]], "negative lines count back");
+    assert.deepEqual(range(0, 2, 0), [[0, 2, "e"]], "0 is no end");
     assert.deepEqual(range(1, -3, -1), [
       [1, 1, "a"],
       [1, 2, "b"],

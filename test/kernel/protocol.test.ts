@@ -355,6 +355,21 @@ describe("the protocol", { timeout: 180_000 }, () => {
     for (const socket of [shell, stdin]) socket.close();
   });
 
+  test("answers that name no question go to the questions in the order they were asked", async () => {
+    const identity = { linger: 0, routingId: "names nothing" };
+    const [shell, stdin] = [new Dealer(identity), new Dealer(identity)];
+    stdin.connect(address(client.connection, "stdin_port"));
+    const header = { msg_id: "two questions", msg_type: "execute_request" };
+    const code = "(await Promise.all([input('a'), input('b')])).join()";
+    const asking = askThrough(shell, header, { code: "", user_expressions: { code }, allow_stdin: true });
+    await stdin.receive();
+    await stdin.receive();
+    for (const value of ["first", "second"])
+      await stdin.send(encoded({ msg_id: value, msg_type: "input_reply" }, { value }));
+    assert.match(JSON.stringify((await asking).content), /'first,second'/);
+    for (const socket of [shell, stdin]) socket.close();
+  });
+
   function encoded(header: Header, content: object, identities: Buffer[] = []): Buffer[] {
     const { key, signature_scheme } = client.connection;
     const message = { identities, header, parent: undefined, metadata: {}, content, buffers: [] };

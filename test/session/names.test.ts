@@ -79,6 +79,9 @@ describe("names a cell sees", () => {
     await until(() => book.of(910).some(({ msgType }) => msgType === "comm_close"), "the refusal");
     assert.deepEqual(book.of(910).filter(({ msgType }) => msgType === "comm_msg")[0]?.content.data, { echo: { v: 2 } });
     await until(() => book.output(910) === "opened { v: 1 }\nclosed\n", "output of handlers");
+    const refused = async (code: string) => (await run(code)).outcome;
+    assert.match(JSON.stringify(await refused("Jupyter.comms.register('mine', 5)")), /is a function .*not number/);
+    assert.match(JSON.stringify(await refused("Jupyter.comms.register()")), /non-empty string, not undefined/);
   });
 
   it("runtime completion and inspection run no getter and no proxy trap", async () => {

@@ -80,6 +80,12 @@ export const comms = {
   },
   /** Take comms that the front end opens to `target`. Returns the function that stops taking them. */
   register(target: string, handler: TargetHandler): () => void {
+    if (typeof target !== "string" || target === "")
+      throw new TypeError(`the target of a comm is a non-empty string, not ${JSON.stringify(target)}`);
+    if (typeof handler !== "function")
+      throw new TypeError(
+        `what takes comms of ${JSON.stringify(target)} is a function (comm, open) => …, not ${typeof handler}`,
+      );
     targets.set(target, handler);
     return () => {
       if (targets.get(target) === handler) targets.delete(target);
