@@ -125,6 +125,29 @@ describe("interrupt", () => {
     assert.deepEqual(book.exits, []);
   });
 
+  it("tells a cell that ends just then either of its end or of the interrupt, not of both", async () => {
+    const codes = [
+      "1",
+      "for (let i = 0; i < 1e6; i++);",
+      "await 0; for (let i = 0; i < 1e6; i++);",
+      "'x'.repeat(1e6).length",
+    ];
+    const ran: { readonly cell: number; readonly status: string }[] = [];
+    for (let round = 0; round < 200; round++) {
+      const running = run(codes[round % codes.length] ?? "");
+      await sleep(Math.random() * 5);
+      const interrupt = book.session.interrupt();
+      const { cell, outcome } = await running;
+      await interrupt;
+      ran.push({ cell, status: outcome.status });
+    }
+    await sleep(50);
+    for (const { cell, status } of ran) {
+      const errors = book.of(cell).filter(({ msgType }) => msgType === "error");
+      assert.equal(errors.length, status === "ok" ? 0 : 1);
+    }
+  });
+
   it("stops the handler of a comm, busy or waiting", async () => {
     for (const [n, handler] of ["() => { for (;;) {} }", "() => new Promise(() => {})"].entries()) {
       await run(`Jupyter.comms.register('endless', ${handler})`);

@@ -129,6 +129,7 @@ export async function handleComm(
     if (!running.has(work.id)) return;
     if (problem) publish("error", describeError(problem.error), { work });
     send({ type: "handled", seq: message.seq });
+    work.ended = performance.now();
     running.delete(work.id);
   };
   running.set(work.id, { work, end: (ended) => settle("error" in ended ? ended : undefined) });

@@ -32,6 +32,7 @@ export function execute(request: Execute): void {
       // Sent first: if this very call is terminated, the next interrupt finds the cell still running.
       send({ type: "done", id: request.id, outcome });
       phase = "done";
+      work.ended = performance.now();
       running.delete(request.id);
     });
   const fail = (error: unknown): void => {
@@ -194,6 +195,8 @@ async function evaluate(expression: string): Promise<unknown> {
 
 const plainTimeout = setTimeout;
 const loadedModules = createRequire(import.meta.url).cache;
+/** What is terminated so soon after a cell's end is the end itself, not something that the cell has left behind. */
+const TAIL_MS = 20;
 /** How long a cell that looks at the abort signal may take to stop by itself. */
 const GRACE_MS = 1000;
 
@@ -205,7 +208,8 @@ export function interruptCells(seq: number, terminated: Work | undefined): void 
   const cells = [...running.values()];
   const reason = new InterruptedError();
   forgetHalfLoadedModules();
-  if (terminated && !running.has(terminated.id)) stopLeftOver(terminated, reason);
+  if (terminated?.ended !== undefined && performance.now() - terminated.ended > TAIL_MS)
+    stopLeftOver(terminated, reason);
   for (const { work } of cells) work.abort.abort(reason);
   const patient = cells.filter(({ work }) => work.signalTaken);
   const stillRunning = (some: readonly Running[]): boolean => some.some(({ work }) => running.has(work.id));

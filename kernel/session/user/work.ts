@@ -16,6 +16,8 @@ export interface Work {
   signalTaken: boolean;
   /** Set when the cell was stopped: its left-over work may not print or start timers. */
   interrupted: boolean;
+  /** When it ended, by `performance.now()`. */
+  ended: number | undefined;
   /** Stop functions of timers and child processes that this work started and that may still be alive. */
   readonly running: Set<() => void>;
   /** Displays that are still describing themselves: the cell ends after them. */
@@ -66,6 +68,7 @@ export function newWork(request: {
     abort: new AbortController(),
     signalTaken: false,
     interrupted: false,
+    ended: undefined,
     running: new Set(),
     pending: new Set(),
     payload: [],
