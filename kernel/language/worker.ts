@@ -1,3 +1,5 @@
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 import ts from "typescript";
 import type { AnswerMessage, Answers, Job, JobMessage, WorkerSetup } from "./jobs.js";
@@ -17,6 +19,12 @@ let warm = false;
 let quiet: NodeJS.Timeout | undefined;
 /** A person who has stopped typing for so long is taken to read. */
 const QUIET_MS = 700;
+/** One who has not asked for so long will hardly ask within the half second that a collection takes. */
+const LONG_QUIET_MS = 3000;
+/** So much garbage is worth a collection. */
+const GARBAGE_BYTES = 50 * 2 ** 20;
+let living = 0;
+let garbageCollector: (() => void) | undefined;
 
 port.on("message", (message: JobMessage) => {
   clearTimeout(quiet);
@@ -39,8 +47,28 @@ function schedule(): void {
 function rest(): void {
   clearTimeout(quiet);
   quiet = setTimeout(() => {
-    if (jobs.length === 0 && checks.length === 0 && program.idle()) rest();
+    if (jobs.length > 0 || checks.length > 0) return;
+    if (program.idle()) rest();
+    else quiet = setTimeout(collect, LONG_QUIET_MS);
   }, QUIET_MS);
+}
+
+/** Far from its limit, V8 lets the heap grow to four times what lives in it. */
+function collect(): void {
+  if (getHeapStatistics().used_heap_size < living + GARBAGE_BYTES) return;
+  garbageCollector ??= exposedCollector();
+  garbageCollector();
+  living = getHeapStatistics().used_heap_size;
+  // The second time it gives back what the first has emptied.
+  quiet = setTimeout(garbageCollector, QUIET_MS);
+}
+
+/** V8's own; an inspector session would do it too, but a process that ends meanwhile may then hang. */
+function exposedCollector(): () => void {
+  setFlagsFromString("--expose-gc");
+  const found: unknown = runInNewContext("gc");
+  setFlagsFromString("--no-expose-gc");
+  return typeof found === "function" ? () => void found() : () => undefined;
 }
 
 /** One job. */
