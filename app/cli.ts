@@ -32,10 +32,11 @@ where(cli.command("install").description("register the TypeScript kernel with Ju
   });
 
 where(cli.command("uninstall").description("take the kernel's registration away again")).action(async (options) => {
-  const { uninstallKernelspec } = await import("../kernel/install.js");
+  const { isRegisteredIn, uninstallKernelspec } = await import("../kernel/install.js");
   const { uninstallLabExtension } = await import("../widgets/labExtension.js");
   const folder = uninstallKernelspec(options);
-  uninstallLabExtension(dirname(dirname(folder)));
+  // All registrations there share it.
+  if (!isRegisteredIn(dirname(folder))) uninstallLabExtension(dirname(dirname(folder)));
   say(`kernel registration removed from ${folder}`);
 });
 

@@ -4,7 +4,7 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -12,8 +12,10 @@ import {
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeFolder } from "./makeFolder.js";
+import { debuggerWorks } from "./protocol/identity.js";
 
 /** Where a kernelspec goes, as `jupyter kernelspec install` has it. None of the three: for the current user. */
 export interface InstallPlace {
@@ -50,8 +52,6 @@ export interface Check {
   readonly remedy?: string;
 }
 
-import { debuggerWorks } from "./protocol/identity.js";
-
 const require = createRequire(import.meta.url);
 const here = dirname(fileURLToPath(import.meta.url));
 const defaultName = "policyscope";
@@ -71,12 +71,14 @@ export function kernelSpec(displayName = "TypeScript (policyscope)"): KernelSpec
 /**
  * Tells Jupyter of the kernel; an earlier registration of the same name is replaced.
  * @returns the folder that was written
- * @throws RangeError for a name Jupyter would not accept; Error when there is no Python for `sysPrefix`, or the folder cannot be written.
+ * @throws RangeError for a name Jupyter would not accept, an empty prefix or display name; Error when there is no Python for `sysPrefix`, or the folder cannot be written.
  */
 export function installKernelspec({ displayName, ...place }: Registration = {}): string {
+  if (displayName?.trim() === "")
+    throw new RangeError("the display name is empty; launchers and menus show it: give it a word");
   const folder = specFolder(place);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     writeFileSync(join(folder, "kernel.json"), `${JSON.stringify(kernelSpec(displayName), null, 2)}\n`);
     for (const logo of ["logo-svg.svg", "logo-32x32.png", "logo-64x64.png"])
       copyFileSync(join(assetsFolder(), logo), join(folder, logo));
@@ -92,7 +94,7 @@ export function installKernelspec({ displayName, ...place }: Registration = {}):
 /**
  * Takes a registration away.
  * @returns the folder that was removed
- * @throws Error when there is none at that place.
+ * @throws Error when there is none at that place, or it cannot be removed.
  */
 export function uninstallKernelspec(place: InstallPlace = {}): string {
   const folder = specFolder(place);
@@ -100,8 +102,29 @@ export function uninstallKernelspec(place: InstallPlace = {}): string {
     throw new Error(
       `no kernel is registered in ${folder}: give the --prefix, --sys-prefix or --name it was installed with`,
     );
-  rmSync(folder, { recursive: true });
+  try {
+    rmSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new Error(`the registration in ${folder} cannot be removed: ${(cause as Error).message}`, { cause });
+  }
   return folder;
+}
+
+/** Whether this package's kernel is registered in the folder that holds kernelspecs, under whatever name. */
+export function isRegisteredIn(kernels: string): boolean {
+  const names = existsSync(kernels) ? readdirSync(kernels) : [];
+  return names.some((name) => {
+    try {
+      const { argv } = readSpec(join(kernels, name, "kernel.json"));
+      return argv?.[1] === kernelSpec().argv[1];
+    } catch {
+      return false;
+    }
+  });
+}
+
+function readSpec(file: string): Partial<KernelSpec> {
+  return JSON.parse(readFileSync(file, "utf8")) as Partial<KernelSpec>;
 }
 
 /** Looks at everything the kernel needs of this machine. */
@@ -114,11 +137,15 @@ function specFolder({ prefix, sysPrefix, name = defaultName }: InstallPlace): st
     throw new RangeError(
       `the kernel's name is ${JSON.stringify(name)}; Jupyter takes letters, digits, ".", "_" and "-"`,
     );
+  if (prefix === "")
+    throw new RangeError(
+      "the prefix is empty (a variable that is not set?); expected a folder: give one, or leave --prefix out",
+    );
   const base =
     prefix !== undefined
-      ? join(prefix, "share", "jupyter")
+      ? resolve(prefix, "share", "jupyter")
       : sysPrefix
-        ? join(pythonPrefix(), "share", "jupyter")
+        ? join(neededPythonPrefix(), "share", "jupyter")
         : userData();
   return join(base, "kernels", name.toLowerCase());
 }
@@ -131,13 +158,20 @@ function userData(env: NodeJS.ProcessEnv = process.env, platform: NodeJS.Platfor
   return join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "jupyter");
 }
 
-function pythonPrefix(): string {
+/** Where the active Python keeps its files. */
+function pythonPrefix(): string | undefined {
   const active = process.env.VIRTUAL_ENV ?? process.env.CONDA_PREFIX;
   if (active) return active;
   for (const python of process.platform === "win32" ? ["python", "py"] : ["python3", "python"]) {
     const { status, stdout } = spawnSync(python, ["-c", "import sys; print(sys.prefix)"], { encoding: "utf8" });
     if (status === 0 && stdout.trim() !== "") return stdout.trim();
   }
+  return undefined;
+}
+
+function neededPythonPrefix(): string {
+  const prefix = pythonPrefix();
+  if (prefix !== undefined) return prefix;
   throw new Error(
     "--sys-prefix needs a Python on the PATH, and there is none: activate an environment, or use --prefix FOLDER",
   );
@@ -189,7 +223,7 @@ function parser(): Check {
 function registration(): Check {
   const name = "kernel registration";
   const remedy = "policyscope install";
-  const prefixes = [process.env.VIRTUAL_ENV, process.env.CONDA_PREFIX, "/usr/local", "/usr"].filter(
+  const prefixes = [pythonPrefix(), process.env.CONDA_PREFIX, "/usr/local", "/usr"].filter(
     (prefix) => prefix !== undefined,
   );
   const folders = [...new Set([userData(), ...prefixes.map((prefix) => join(prefix, "share", "jupyter"))])];
@@ -199,7 +233,7 @@ function registration(): Check {
   if (file === undefined)
     return { name, ok: true, detail: "none for your own Jupyter (npm start does not need one)", remedy };
   try {
-    const { argv = [] } = JSON.parse(readFileSync(file, "utf8")) as Partial<KernelSpec>;
+    const { argv = [] } = readSpec(file);
     const missing = argv.slice(0, 2).find((path) => !existsSync(path));
     if (argv.length < 3 || missing !== undefined)
       return { name, ok: false, detail: `${file} points at ${missing ?? "nothing"}, which is not there`, remedy };

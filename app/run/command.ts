@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { makeFolder } from "../../kernel/makeFolder.js";
 import { offlineWidgets, type WidgetState } from "../../widgets/export.js";
 import { ensureJupyter, JupyterUnavailable, packageRoot } from "../jupyterEnv.js";
 import { FIRST_TUTORIAL, privateFolders } from "../lab.js";
@@ -37,6 +37,8 @@ export async function runNotebook(options: {
     if (![".ipynb", ".html"].includes(extname(output))) {
       throw new Error(`--output ${output}: expected a file that ends in .ipynb or .html`);
     }
+    // Before the cells run: they may take hours.
+    makeFolder(dirname(resolve(output)));
   }
   const runner = options.server
     ? await remoteRunner(options.server, options.kernel, basename(file))
@@ -60,7 +62,6 @@ export async function runNotebook(options: {
       },
     });
     for (const output of options.output) {
-      mkdirSync(dirname(resolve(output)), { recursive: true });
       if (output.endsWith(".ipynb")) writeNotebook(resolve(output), notebook);
       else await writeFile(resolve(output), pageOf(notebook, basename(file, ".ipynb")));
       say(`wrote ${resolve(output)}`);

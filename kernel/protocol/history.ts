@@ -1,6 +1,7 @@
-import { appendFileSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "../makeFolder.js";
 import type { HistoryQuery } from "../wire/messages.js";
 
 /** `[session, line, input]`, or with its output where that was asked for. */
@@ -153,7 +154,7 @@ export function openHistory(folder: string | undefined, warn: (text: string) => 
 
 function createSession(folder: string, warn: (text: string) => void): { session: number; file: number } | undefined {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     const numbers = sessionNumbers(folder);
     for (const old of numbers.slice(0, Math.max(0, numbers.length - keptSessions)))
       rmSync(sessionFile(folder, old), { force: true });

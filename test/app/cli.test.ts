@@ -239,12 +239,22 @@ test("install and uninstall below a prefix leave nothing behind", async () => {
   const { argv, display_name } = JSON.parse(readFileSync(spec, "utf8")) as { argv: string[]; display_name: string };
   assert.ok(existsSync(argv[1] ?? ""));
   assert.equal(display_name, "TypeScript (mine)");
+  const extension = join(folder, "a prefix/share/jupyter/labextensions/policyscope");
+  await policyscope("install", "--prefix", "a prefix", "--name", "second");
   const removed = await policyscope("uninstall", ...place);
   assert.equal(removed.code, 0, removed.err);
   assert.ok(!existsSync(spec));
-  assert.ok(!existsSync(join(folder, "a prefix/share/jupyter/labextensions/policyscope")));
+  assert.ok(existsSync(extension), "the second registration needs it");
+  await policyscope("uninstall", "--prefix", "a prefix", "--name", "second");
+  assert.ok(!existsSync(extension));
   write("a-file", "");
   await refused(/cannot be registered in .*a-file.*Choose a folder you may write to/, "install", "--prefix", "a-file");
   await refused(/no kernel is registered in .*prefix/, "uninstall", ...place);
   await refused(/cannot be used with option/, "install", "--user", "--prefix", "prefix");
+  await refused(/the prefix is empty/, "install", "--prefix", "");
+  await refused(/display name is empty/, "install", "--prefix", "prefix", "--display-name", "");
+  await refused(/unknown option '--prefx'.*Did you mean --prefix/s, "install", "--prefx", "prefix");
+  // A folder that takes no folders: Node's own way of making them all never ends there.
+  if (process.platform === "linux")
+    await refused(/cannot be registered in \/proc\//, "install", "--prefix", "/proc/none");
 });

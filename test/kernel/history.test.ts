@@ -122,6 +122,10 @@ describe("history", () => {
     const history = openHistory(join(folder, "file", "below"), (text) => warnings.push(text));
     history.input(1, "a");
     assert.equal(warnings.length, 1);
+    if (process.platform === "linux") {
+      openHistory("/proc/none/below", (text) => warnings.push(text)).input(1, "a");
+      assert.match(String(warnings[1]), /no history is kept in \/proc\/none\/below/);
+    }
     assert.deepEqual(history.query({ ...plain, access: "tail", n: 1 }), [[1, 1, "a"]]);
   });
 });
