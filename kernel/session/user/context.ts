@@ -29,7 +29,7 @@ export function workOfPromise(promise: object): Work | undefined {
 
 /** To be called inside the JavaScript that is terminated next: remembers whose it is. */
 export function noteTerminated(): void {
-  terminated = currentWork();
+  terminated = ownWork();
 }
 
 /** The work whose JavaScript was terminated since the last call. */
