@@ -270,7 +270,9 @@ export class Execution {
     if (!topShown) return "Debugger.stepOut";
     const place = frames[0]?.place;
     const sameLine = place?.line === step.from?.line && place?.path === step.from?.path && depth === step.depth;
-    return sameLine && step.method !== "Debugger.stepOut" ? step.method : undefined;
+    // Where it began: the next turn of a loop that has one line.
+    const again = place?.column === step.from?.column;
+    return sameLine && !again && step.method !== "Debugger.stepOut" ? step.method : undefined;
   }
 
   /** Of a stop without breakpoint or exception; a `debugger` statement is a breakpoint, too. */

@@ -334,6 +334,26 @@ describe("debugger", { timeout: 120_000 }, () => {
     await running;
   });
 
+  test("a step in a loop of one statement is one turn; the loop can be left and interrupted afterwards", async () => {
+    await ask("attach");
+    const running = run("let turn = 0;\nwhile (true) {\n  turn++;\n}");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await ask("pause", { threadId: 1 });
+    await next("stopped");
+    await ask("stepIn", { threadId: 1 });
+    await next("stopped");
+    const turn = async () => Number((await ask<{ result: string }>("evaluate", { expression: "turn" })).result);
+    const before = await turn();
+    for (let times = 0; times < 3; times++) {
+      await ask("next", { threadId: 1 });
+      await next("stopped");
+    }
+    assert.ok((await turn()) - before <= 3);
+    await ask("disconnect");
+    await session.interrupt();
+    assert.equal((await running).status, "error");
+  });
+
   test("breakpoints outlive the session's process", async () => {
     await ask("attach");
     const code = "let alive = 1;\nalive++;";

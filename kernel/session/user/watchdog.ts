@@ -80,6 +80,8 @@ function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
     case "execute":
       // One thing at a time is asked of the inspector, and the debugger's questions come first.
       if (!debug) garbage.cell();
+      // The loop that was debugged may still run when the debugger is off.
+      if (!debugging && !optimising) void optimiseLoops(true);
       // The cell will have something to say: with the watch on already, the main thread need not wake this one.
       Atomics.notify(control, slot.length);
       relayInTurn(message, buffers);
@@ -302,8 +304,9 @@ function inspectNext(): void {
   }
   if (waiting.length === 0) return;
   inFlight = mine;
-  // The main thread then takes up the message before it writes again: what the message runs may write itself, or stop.
-  if (!tryLock(state)) {
+  // Not while the main thread starts, which reads what V8 makes when it is first read: done by both at once, V8 aborts. And not while
+  // it writes: it then takes up the message before it writes again, as what the message runs may write itself, or stop.
+  if (Atomics.load(control, slot.ready) === 0 || !tryLock(state)) {
     setTimeout(done, 1);
     return;
   }
@@ -352,6 +355,7 @@ function cdp({ seq, method, params }: Extract<ToUser, { type: "cdp" }>, done: ()
   if (method === "Debugger.enable" || method === "Debugger.disable") {
     debugging = method === "Debugger.enable";
     stopping = false;
+    if (debugging) void optimiseLoops(false);
   }
   debug.post(method, { ...params }, (error, result) => {
     if (error) send({ type: "cdpResult", seq, error: error.message });
@@ -361,6 +365,15 @@ function cdp({ seq, method, params }: Extract<ToUser, { type: "cdp" }>, done: ()
   });
   // It is answered when the promise is settled.
   if (method === "Runtime.awaitPromise") done();
+}
+
+let optimising = true;
+/** V8 12 (Node 22) hears nothing any more in a hot loop in which it has stopped: it tries, at every turn, to optimise it. */
+async function optimiseLoops(on: boolean): Promise<void> {
+  if (on === optimising || !process.versions.v8.startsWith("12.")) return;
+  optimising = on;
+  const { setFlagsFromString } = await import("node:v8");
+  setFlagsFromString(on ? "--use-osr" : "--no-use-osr");
 }
 
 let sending = Promise.resolve();
