@@ -1,4 +1,5 @@
 import { parseSync } from "oxc-parser";
+import { type Node, walk } from "../session/cell/syntax.js";
 import type { Completeness } from "./answers.js";
 import { type Lexical, lexical } from "./lexical.js";
 import { blankMagics } from "./magicLines.js";
@@ -68,7 +69,7 @@ export function isComplete(source: string): Completeness {
     return goesOn(code, shape) ? incomplete() : { status: "complete" };
   const wrong = firstError(code, false);
   if (wrong === undefined) {
-    if (code.length <= LONG && firstError(code, true) !== undefined && !RESERVED.test(code))
+    if (code.length <= LONG && (firstError(code, true) !== undefined || hasBadPattern(code)) && !RESERVED.test(code))
       return { status: "invalid" };
     return RESERVED.test(code) || awaitsBody(code) ? incomplete() : { status: "complete" };
   }
@@ -104,6 +105,23 @@ function continues(code: string, { open, start }: Lexical): boolean {
 function firstError(code: string, meaning: boolean): number | undefined {
   const [first] = parseSync("cell.ts", code, { sourceType: "module", showSemanticErrors: meaning }).errors;
   return first === undefined ? undefined : (first.labels[0]?.start ?? 0);
+}
+
+/** The parser leaves what is inside a regular expression to V8. */
+function hasBadPattern(code: string): boolean {
+  if (!/\/[^/*]/.test(code)) return false;
+  let bad = false;
+  walk(parseSync("cell.ts", code, { sourceType: "module" }).program as unknown as Node, true, ({ type, regex }) => {
+    if (type !== "Literal" || !regex) return !bad || undefined;
+    const { pattern, flags } = regex as { readonly pattern: string; readonly flags: string };
+    try {
+      new RegExp(pattern, flags);
+    } catch {
+      bad = true;
+    }
+    return undefined;
+  });
+  return bad;
 }
 
 /** `function f(a: number)` alone is the head of an overload to the parser; in a cell its body is still to come. */

@@ -11,6 +11,7 @@ const complete = [
   "for (const a of b) {}",
   "a // {",
   "const r = /[{(]/",
+  "a / b / c",
   "'{'",
   "if (x) {}",
   "x!",
@@ -96,6 +97,8 @@ const incomplete = [
   "f(".repeat(10_000),
 ];
 const invalid = [
+  "/(/",
+  "x.match(/[b-a]/u)",
   "let = = 3",
   "}",
   "x = )",

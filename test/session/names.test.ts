@@ -107,7 +107,12 @@ describe("names a cell sees", () => {
       "const held = new Map([['k', new Set([1])]]); const matcher = /a\\/b/gi; function headed(a = ')', { b } = {}) { return a }",
     );
     const seen = async (name: string) => (await session.runtimeInspect(name))?.["text/plain"];
-    assert.equal(await seen("held"), "Map(1) { 'k' => Set(1) }");
+    assert.equal(await seen("held"), "Map(1) { 'k' => Set(1) { 1 } }");
+    await run("var rows = [{ n: 1, 'two words': { deep: {} } }]; rows.push(rows)");
+    assert.equal(
+      await seen("rows"),
+      "Array(2) [{ n: 1, 'two words': [Object] }, Array(2) [[Object], Array(2) [[Object], [Array(2)]]]]",
+    );
     assert.equal(await seen("matcher"), "/a\\/b/gi");
     assert.match(String(await seen("headed")), /^function headed\(a = ["']\)["'], \{ b \} = \{\}\)$/);
   });

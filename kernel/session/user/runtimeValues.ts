@@ -45,7 +45,7 @@ export function complete(expression: string): RuntimeCompletion[] {
 export function inspectExpression(expression: string, detailLevel: 0 | 1): MimeBundle | undefined {
   const found = valueAt(expression);
   if (!found) return undefined;
-  return { "text/plain": describeValue(found.value, detailLevel === 1 ? 3 : 1, detailLevel === 1) };
+  return { "text/plain": describeValue(found.value, detailLevel === 1 ? 3 : 2, detailLevel === 1) };
 }
 
 /** `a.b[0]["c"]` to its value. */
@@ -135,19 +135,20 @@ export function describeValue(value: unknown, depth: number, whole: boolean): st
   if (types.isRegExp(value)) return describeRegExp(value);
   const name = nameOf(value);
   if (Array.isArray(value) || types.isTypedArray(value)) {
-    const shown = Array.from({ length: Math.min(value.length, whole ? 100 : 20) }, (_, index) =>
+    if (depth < 0) return `[${name}(${value.length})]`;
+    const shown = Array.from({ length: Math.min(value.length, whole ? 100 : depth > 1 ? 20 : 8) }, (_, index) =>
       member(value, String(index), depth, whole),
     );
     return `${name}(${value.length}) [${shown.join(", ")}${value.length > shown.length ? `, ... ${value.length - shown.length} more` : ""}]`;
   }
   if (types.isMap(value) || types.isSet(value)) return describeEntries(value, name, depth, whole);
-  if (depth === 0) return `[${name}]`;
+  if (depth <= 0) return `[${name}]`;
   const keys = Object.getOwnPropertyNames(value);
   const shown = keys
-    .slice(0, whole ? 200 : 40)
+    .slice(0, whole ? 200 : depth > 1 ? 40 : 8)
     .map(
       (key) =>
-        `${/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? key : JSON.stringify(key)}: ${member(value, key, depth, whole)}`,
+        `${/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? key : inspect(key)}: ${member(value, key, depth, whole).replaceAll("\n", "\n  ")}`,
     );
   if (keys.length > shown.length) shown.push(`... ${keys.length - shown.length} more`);
   const separator = shown.join(", ").length > 70 ? ",\n  " : ", ";
