@@ -253,11 +253,11 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       const { status } = reply;
       const failed = status !== "ok" && stopOnError !== false && silent !== true;
       const abortOthers = failed ? await queue.withdraw() : undefined;
-      // Whoever has the reply may kill us at once.
-      this.#parts.history.flush();
       this.#reply(channel, message, reply, metadata(started, status));
       this.#publisher.status("idle", message.header);
       abortOthers?.();
+      // Whoever has the reply may kill us at once: what was run is on disk by then, and what it showed right after it was told.
+      setImmediate(() => this.#parts.history.flush());
     };
     queue.add({ run, abort });
   }
@@ -286,7 +286,7 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
     const id = this.#clients.has(parent.msg_id) ? randomUUID() : parent.msg_id;
     this.#clients.set(parent.msg_id, message.identities);
     this.#latest = parent;
-    const outcome = await this.#required("session").execute({
+    const running = this.#required("session").execute({
       id,
       code,
       executionCount: Math.max(1, executionCount),
@@ -297,6 +297,9 @@ export class Kernel implements SocketListener, SessionEvents<Header> {
       ...(typeof cellId === "string" ? { cellId } : {}),
       parent,
     });
+    // While the cell runs: a write takes as long as a small cell.
+    this.#parts.history.flush();
+    const outcome = await running;
     this.#clients.delete(parent.msg_id);
     this.#remembered.delete(parent.msg_id);
     this.#questions.withdraw(parent.msg_id);

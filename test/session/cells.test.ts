@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { notebook } from "./notebook.js";
 
@@ -319,6 +322,40 @@ describe("running cells", () => {
     );
     const { outcome } = await run(`{\n${code}\n}\nvoid 0`);
     assert.equal(outcome.status, "ok");
+  });
+
+  it("answers questions, and runs further cells, after the cell that was sent before them", async () => {
+    const order: string[] = [];
+    const sent = [
+      ["small", "var asked = 1; globalThis.ran = ['small']"],
+      ["large", `globalThis.ran.push('large'); // ${"x".repeat(100_000)}`],
+      ["small again", "globalThis.ran.push('small again'); asked = 2"],
+    ];
+    for (let round = 0; round < 10; round++) {
+      const cells = sent.map(async ([name = "", code = ""]) => {
+        await run(code);
+        order.push(name);
+      });
+      const asked = book.session.runtimeInspect("asked");
+      await Promise.all(cells);
+      assert.match(String((await asked)?.["text/plain"]), /2/);
+      assert.equal((await run("globalThis.ran.join()")).text, "'small,large,small again'");
+    }
+    assert.deepEqual(order.slice(0, 3), ["small", "large", "small again"]);
+  });
+
+  it("runs a cell again as tsconfig.json now wants it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "cells-"));
+    const project = notebook({ directory: folder });
+    const code = "class Fields { kept: unknown; constructor() {} }\nObject.keys(new Fields()).length";
+    const want = (useDefineForClassFields: boolean) =>
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: { useDefineForClassFields } }));
+    for (const define of [true, false, true]) {
+      want(define);
+      assert.equal((await project.run(code)).text, define ? "1" : "0");
+    }
+    await project.session.dispose();
+    rmSync(folder, { recursive: true });
   });
 
   it("runs a second cell while the first awaits", async () => {

@@ -70,8 +70,8 @@ export interface CellSurroundings {
   readonly shadowed: Iterable<string>;
   /** Names that earlier cells have imported, and what the module calls them. */
   readonly imported: ReadonlyMap<string, string>;
-  /** What tsconfig.json asks for of older TypeScript. */
-  readonly legacy?: Lowering["legacy"];
+  /** What tsconfig.json asks for of older TypeScript; asked only by a cell to which it makes a difference. */
+  readonly legacy?: () => Lowering["legacy"];
 }
 
 /** Rewrite a cell. Throws CellSyntaxError where it does not parse. */

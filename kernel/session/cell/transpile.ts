@@ -28,8 +28,10 @@ export interface Lowering {
 
 const nativeUsing = Number(process.versions.node.split(".")[0]) >= 24;
 
-/** What a program needs before V8 takes it; undefined: nothing. */
-export function loweringOf(program: Node, legacy: Lowering["legacy"] = undefined): Lowering | undefined {
+/** What a program needs before V8 takes it; undefined: nothing. `legacyOf` is asked only where there is a class. */
+export function loweringOf(program: Node, legacyOf: () => Lowering["legacy"] = () => undefined): Lowering | undefined {
+  let classes = false;
+  let fields = false;
   let found = false;
   let byTypeScript = false;
   let usingAtTop = false;
@@ -48,8 +50,9 @@ export function loweringOf(program: Node, legacy: Lowering["legacy"] = undefined
       node.exportKind === "type"
     )
       found = true;
+    if (node.type === "ClassBody") classes = true;
+    if (node.type === "PropertyDefinition") fields = true;
     if (node.type === "Decorator" || node.type === "AccessorProperty") byTypeScript = true;
-    if (legacy?.defineFields === false && node.type === "PropertyDefinition") byTypeScript = true;
     if (node.type === "VariableDeclaration" && (node.kind === "using" || node.kind === "await using") && !nativeUsing) {
       byTypeScript = true;
       if (depth === 1) usingAtTop = true;
@@ -62,6 +65,8 @@ export function loweringOf(program: Node, legacy: Lowering["legacy"] = undefined
     }
     return depth + 1;
   });
+  const legacy = classes ? legacyOf() : undefined;
+  if (fields && legacy?.defineFields === false) byTypeScript = true;
   return found || byTypeScript ? { byTypeScript, usingAtTop, legacy } : undefined;
 }
 

@@ -181,7 +181,7 @@ function loweringOfModule(code: string, path: string): Lowering {
   // What oxc does not take care of has one of these in it.
   if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b/.test(code) && legacy?.defineFields !== false) return PLAIN;
   const { program, errors } = parseSync(path, code, { lang: path.endsWith("x") ? "tsx" : "ts", sourceType: "module" });
-  return (errors.length === 0 ? loweringOf(program as unknown as Node, legacy) : undefined) ?? PLAIN;
+  return (errors.length === 0 ? loweringOf(program as unknown as Node, () => legacy) : undefined) ?? PLAIN;
 }
 
 /** `export { Shape } from "./shapes"` where Shape is a type says so in the module that Node gets. */

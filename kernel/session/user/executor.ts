@@ -4,7 +4,8 @@ import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { types } from "node:util";
 import { constants, Script } from "node:vm";
-import { CellSyntaxError, type RewrittenCell, rewriteCell } from "../cell/rewrite.js";
+import { RecentCells } from "../cell/recent.js";
+import { CellSyntaxError, type RewrittenCell } from "../cell/rewrite.js";
 import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
 import { settingsFor } from "../modules/projectSettings.js";
@@ -18,6 +19,7 @@ import { type Ended, InterruptedError, newWork, type Running, running, type Work
 
 type Execute = Extract<ToUser, { type: "execute" }>;
 const timesRun = new Map<number, number>();
+const cells = new RecentCells();
 
 /**
  * Run a cell. Returns at its first await; nothing here may rely on the rest of this call: a termination unwinds it whole,
@@ -112,7 +114,9 @@ function compileAndRun(code: string, request: CodeRequest): Result | Promise<Res
   let cell: RewrittenCell;
   try {
     // Not to be terminated halfway through loading the parser.
-    cell = criticalSection(() => rewriteCell(code, { ...surroundings(), legacy: settingsFor(process.cwd()).legacy }));
+    cell = criticalSection(() =>
+      cells.rewrite(code, { ...surroundings(), legacy: () => settingsFor(process.cwd()).legacy }),
+    );
   } catch (error) {
     if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
     throw error;

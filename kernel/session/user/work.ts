@@ -11,6 +11,7 @@ export interface Work {
   readonly executionCount: number;
   readonly silent: boolean;
   readonly allowStdin: boolean;
+  /** Made when it is first asked for: few cells do. */
   readonly abort: AbortController;
   /** Its code has looked at the abort signal, so an interrupt gives it time to stop by itself. */
   signalTaken: boolean;
@@ -59,13 +60,17 @@ export function newWork(request: {
   readonly silent: boolean;
   readonly allowStdin: boolean;
 }): Work {
+  let abort: AbortController | undefined;
   return {
+    get abort() {
+      abort ??= new AbortController();
+      return abort;
+    },
     id: request.id,
     parent: request.parent,
     executionCount: request.executionCount,
     silent: request.silent,
     allowStdin: request.allowStdin,
-    abort: new AbortController(),
     signalTaken: false,
     interrupted: false,
     ended: undefined,
