@@ -19,13 +19,13 @@ export class Garbage {
     this.#connect = connect;
   }
 
-  /** A cell is about to run. */
-  cell(): void {
+  /** A cell is about to run: is it time to collect? */
+  isDue(): boolean {
     this.#cells++;
-    if (this.#cells % CELLS === 0) void this.#collect();
+    return this.#cells % CELLS === 0;
   }
 
-  async #collect(): Promise<void> {
+  async collect(): Promise<void> {
     const session = this.#connect();
     // One thing after the other: the inspector hangs when it is asked something from within an answer.
     const bytes = await new Promise<number>((resolve) =>

@@ -10,7 +10,7 @@ import type {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** P to U. Read by the watchdog, which relays what the main thread must see. `seq` numbers requests that have a reply. */
+/** P to U. `seq` numbers requests that have a reply. */
 export type ToUser =
   | ({ readonly type: "execute" } & ExecuteRequest<unknown>)
   | {
@@ -34,7 +34,18 @@ export type ToUser =
   | { readonly type: "inspect"; readonly seq: number; readonly expression: string; readonly detailLevel: 0 | 1 }
   | { readonly type: "helped"; readonly id: number; readonly bundle?: MimeBundle }
   | { readonly type: "cdp"; readonly seq: number; readonly method: string; readonly params: Json }
+  /** Many cells have run: a good time to collect garbage. */
+  | { readonly type: "tidy" }
   | { readonly type: "exit" };
+
+/**
+ * What a frame to U holds. A cell that finds U idle goes to the main thread directly, past the watchdog; `direct` counts those.
+ * A message that was relayed may come before the cell that was sent before it, and knows by this number that it has to wait.
+ */
+export interface Sent {
+  readonly direct: number;
+  readonly message: ToUser;
+}
 
 /** U to P. */
 export type FromUser =

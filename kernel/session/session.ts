@@ -17,8 +17,9 @@ import type {
   Session,
   SessionOptions,
 } from "./handle.js";
-import { type FromUser, type StreamHead, SYNC_MARK, type ToUser } from "./messages.js";
+import { type FromUser, type Sent, type StreamHead, SYNC_MARK, type ToUser } from "./messages.js";
 import { carrierFlags } from "./user/carrier.js";
+import { DIRECT_BYTES } from "./user/shared.js";
 
 const ENTRY = fileURLToPath(new URL("./user/main.js", import.meta.url));
 /** An interrupt that has not stopped everything is repeated after this long. */
@@ -42,7 +43,6 @@ class UserSession<Parent> implements Session<Parent> {
   readonly #options: SessionOptions<Parent>;
   readonly #listeners = new Set<(method: string, params: Readonly<Record<string, unknown>>) => void>();
   #user: UserProcess<Parent>;
-  /** This process's; U sees to its own. */
   readonly #garbage = new Garbage(() => {
     const session = new inspector.Session();
     session.connect();
@@ -62,7 +62,10 @@ class UserSession<Parent> implements Session<Parent> {
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
     if (this.#user.ended && !this.#disposed) this.#user = this.#start();
-    this.#garbage.cell();
+    if (this.#garbage.isDue()) {
+      void this.#garbage.collect();
+      this.#user.tidy();
+    }
     return this.#user.execute(request);
   }
 
@@ -169,12 +172,16 @@ class UserProcess<Parent> {
   comms: ReadonlyMap<string, string> = new Map();
   readonly #child: ChildProcess;
   readonly #toUser: Writable;
+  readonly #direct: Writable;
   readonly #running = new Map<string, RunningCell<Parent>>();
   readonly #asked = new Map<number, Asked>();
   readonly #events: SessionOptions<Parent>["events"];
   readonly #owner: Owner;
   readonly #closed: Promise<void>;
   #seq = 0;
+  #sentDirectly = 0;
+  /** From the debugger's first word on, cells wait for its questions: all is sent through the watchdog. */
+  #debugged = false;
   #latest: Parent | undefined;
   #inheriting: { readonly parent: Parent | undefined } | undefined;
   readonly #waiting: Frame[] = [];
@@ -194,21 +201,25 @@ class UserProcess<Parent> {
     this.#child = spawn(process.execPath, [...flags(), ...(options.execArgv ?? []), ENTRY], {
       cwd: options.directory ?? process.cwd(),
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"],
       // Its own process group: a SIGINT from the terminal is P's to act upon.
       detached: process.platform !== "win32",
       windowsHide: true,
     });
-    const [, stdout, stderr, fromUser, toUser] = this.#child.stdio as unknown as [
+    const [, stdout, stderr, fromUser, toUser, direct] = this.#child.stdio as unknown as [
       null,
       Readable,
       Readable,
       Readable,
       Writable,
+      Writable,
     ];
     this.#toUser = toUser;
-    toUser.on("error", () => this.#cutOff());
-    toUser.on("close", () => this.#cutOff());
+    this.#direct = direct;
+    for (const pipe of [toUser, direct]) {
+      pipe.on("error", () => this.#cutOff());
+      pipe.on("close", () => this.#cutOff());
+    }
     fromUser.on("close", () => this.#cutOff());
     const decoder = new FrameDecoder();
     fromUser.on("data", (chunk: Buffer) => {
@@ -243,10 +254,17 @@ class UserProcess<Parent> {
 
   execute(request: ExecuteRequest<Parent>): Promise<ExecuteOutcome> {
     return new Promise((settle) => {
+      const idle = this.#ready && this.#running.size === 0 && this.#asked.size === 0 && !this.#debugged;
       this.#running.set(request.id, { request, settle, sentAfter: this.#seq });
       this.#latest = request.parent;
-      this.#send({ type: "execute", ...request });
+      const message: ToUser = { type: "execute", ...request };
+      if (!(idle && this.#sendDirectly(message))) this.#send(message);
     });
+  }
+
+  /** Many cells have run: U may collect its garbage. */
+  tidy(): void {
+    this.#send({ type: "tidy" });
   }
 
   async interrupt(): Promise<void> {
@@ -296,7 +314,7 @@ class UserProcess<Parent> {
     setTimeout(() => {
       const { exitCode, signalCode } = this.#child;
       if (exitCode !== null || signalCode !== null || this.#ending !== undefined) return;
-      this.#exiting ??= "its connection to the kernel (file descriptors 3 and 4) was closed";
+      this.#exiting ??= "its connection to the kernel (file descriptors 3 to 5) was closed";
       this.#kill();
     }, EXIT_MS);
   }
@@ -312,7 +330,17 @@ class UserProcess<Parent> {
   }
 
   #send(message: ToUser, buffers: readonly Uint8Array[] = []): void {
-    this.#toUser.write(messageFrame(message, buffers));
+    if (message.type === "cdp") this.#debugged = true;
+    this.#toUser.write(messageFrame({ direct: this.#sentDirectly, message } satisfies Sent, buffers));
+  }
+
+  /** To the main thread itself, which the watchdog's relaying would only keep waiting. Returns whether it could be done. */
+  #sendDirectly(message: ToUser): boolean {
+    const frame = messageFrame({ direct: this.#sentDirectly + 1, message } satisfies Sent);
+    if (frame.length > DIRECT_BYTES) return false;
+    this.#sentDirectly++;
+    this.#direct.write(frame);
+    return true;
   }
 
   /** Hand over frames and inherited output in order: where a synchronous child began and ended, all three streams have a mark. */

@@ -15,7 +15,11 @@ describe("a session that ends", () => {
     "by abort": { code: "process.abort()", reason: /SIGABRT/ },
     "by closing its connection": {
       code: "require('node:fs').closeSync(3); await new Promise(() => {})",
-      reason: /descriptors 3 and 4/,
+      reason: /descriptors 3 to 5/,
+    },
+    "by closing the descriptor that cells come from": {
+      code: "require('node:fs').closeSync(5); await new Promise(() => {})",
+      reason: /descriptors 3 to 5/,
     },
     "by a signal": { code: "process.kill(process.pid, 'SIGSEGV'); for (;;) {}", reason: /SIGSEGV.*native/ },
     "by running out of memory": {

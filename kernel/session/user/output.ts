@@ -46,7 +46,7 @@ export function sendSoon(message: FromUser): void {
     const frame = messageFrame(message);
     locked(() => {
       gather(frame);
-      Atomics.notify(state.control, slot.length);
+      callWatchdog();
     });
   });
 }
@@ -100,7 +100,7 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
       rest = read === rest.length ? "" : rest.slice(read);
       if (rest !== "") writeGathered(state);
     }
-    Atomics.notify(state.control, slot.length);
+    callWatchdog();
   });
 }
 
@@ -139,6 +139,11 @@ function locked(body: () => void): void {
     unlock(state);
     leaveCritical(state);
   }
+}
+
+/** What was gathered leaves within 40 ms. Waking the watchdog takes time: it stays awake while there is something to do. */
+function callWatchdog(): void {
+  if (Atomics.exchange(state.control, slot.watching, 2) === 0) Atomics.notify(state.control, slot.length);
 }
 
 /** Put a whole frame behind what was gathered; one that is too large is written at once. */

@@ -9,6 +9,10 @@ import { sealStream } from "../frames.js";
 export const TO_P = 3;
 /** Descriptor on which U's watchdog reads frames from P. */
 export const FROM_P = 4;
+/** Descriptor on which U's main thread itself reads the cells that found it idle. */
+export const DIRECTLY_FROM_P = 5;
+/** The longest frame that is sent there. There is never more than one under way, and one so short arrives in one piece. */
+export const DIRECT_BYTES = 8000;
 
 /** Slots of `Shared.control`. */
 export const slot = {
@@ -38,6 +42,8 @@ export const slot = {
   sealed: 11,
   /** 1 when a termination came and the JavaScript that it should have ended goes on. */
   swallowed: 12,
+  /** Whether the watchdog looks at what is gathered unasked: 1 while it does, 2 when something came since it looked. */
+  watching: 13,
 } as const;
 
 const CONTROL_BYTES = 64;

@@ -1,6 +1,10 @@
 /** Puts U together: output, globals, and the queue of what P asks for. */
+import { Buffer } from "node:buffer";
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net";
 import process from "node:process";
 import type { MessagePort, Worker } from "node:worker_threads";
+import { FrameDecoder } from "../frames.js";
+import type { Sent, ToUser } from "../messages.js";
 import { handleComm } from "./comms.js";
 import { forgetEntered, takeTerminated } from "./context.js";
 import { watchErrors } from "./errors.js";
@@ -11,7 +15,7 @@ import { answerInput, connectInput } from "./input.js";
 import { asKernel, keepIntrinsics, leaveKernel } from "./intrinsics.js";
 import { connectOutput, send } from "./output.js";
 import type { Relayed } from "./relay.js";
-import { type Shared, slot } from "./shared.js";
+import { DIRECT_BYTES, DIRECTLY_FROM_P, type Shared, slot } from "./shared.js";
 import { installStreams } from "./streams.js";
 
 /** Start serving P. */
@@ -24,16 +28,23 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
     Atomics.store(memory.control, slot.received, next);
     return true;
   };
-  // What came while a prompt blocked this thread.
+  let direct = 0;
+  // What came while a prompt blocked this thread, or before a cell that was sent before it.
   const later: Relayed[] = [];
   const takeUp = (): void => {
+    if ((later[0]?.direct ?? 0) > direct) return;
     const relayed = later.shift();
     if (later.length > 0) plainTimeout(takeUp, 0);
-    if (relayed) asKernel(() => handle(relayed, memory));
+    if (relayed) asKernel(() => handle(relayed.message, relayed.buffers, memory));
   };
   const postpone = (relayed: Relayed): void => {
     later.push(relayed);
     plainTimeout(takeUp, 0);
+  };
+  /** The cells that an interrupt overtakes, or that it lost with the JavaScript it terminated, are cells that it stops. */
+  const passDirect = (passed: number): void => {
+    direct = Math.max(direct, passed);
+    if (later.length > 0) plainTimeout(takeUp, 0);
   };
   connectOutput(memory);
   connectInput(memory, port, (relayed) => {
@@ -44,8 +55,14 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   // Cells run right here: a termination unwinds this one callback. (In an immediate it would break Node's list of immediates.)
   port.on("message", (relayed: Relayed) => {
     if (!take(relayed)) return;
-    if (later.length > 0) postpone(relayed);
-    else asKernel(() => handle(relayed, memory));
+    if (relayed.message.type === "interrupt") passDirect(relayed.direct);
+    if (later.length > 0 || relayed.direct > direct) postpone(relayed);
+    else asKernel(() => handle(relayed.message, relayed.buffers, memory));
+  });
+  readDirectly((sent) => {
+    if (sent.direct <= direct) return;
+    passDirect(sent.direct);
+    handle(sent.message, [], memory);
   });
   watchdog.unref();
   installStreams(watchdog);
@@ -58,7 +75,29 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
 
 const plainTimeout = setTimeout;
 
-function handle({ message, buffers }: Relayed, memory: Shared): void {
+/** Call `take` with each cell that comes past the watchdog. */
+function readDirectly(take: (sent: Sent) => void): void {
+  const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+    fd: DIRECTLY_FROM_P,
+    readable: true,
+    writable: false,
+    // Without the layers of a stream between, and nothing kept from one frame to the next, a termination leaves nothing half done.
+    onread: {
+      buffer: Buffer.alloc(DIRECT_BYTES),
+      callback: (length, buffer) => {
+        asKernel(() => {
+          for (const { head } of new FrameDecoder().push(Buffer.from(buffer.buffer, buffer.byteOffset, length)))
+            take(head as Sent);
+        });
+        return true;
+      },
+    },
+  };
+  // That P has gone is the watchdog's to hear.
+  new Socket(options).on("error", () => undefined);
+}
+
+function handle(message: ToUser, buffers: readonly Uint8Array[], memory: Shared): void {
   switch (message.type) {
     case "execute":
       execute(message);

@@ -9,7 +9,8 @@ import { Socket } from "node:net";
 import { type MessagePort, workerData } from "node:worker_threads";
 import { FrameDecoder, messageFrame } from "../frames.js";
 import { Garbage } from "../garbage.js";
-import type { FromUser, ToUser } from "../messages.js";
+import type { FromUser, Sent, ToUser } from "../messages.js";
+import type { Relayed } from "./relay.js";
 import { FROM_P, shared, slot, tryLock, unlock, writeAll, writeGathered } from "./shared.js";
 
 /** ES2024, in every Node we support, not yet in the library types. */
@@ -43,7 +44,7 @@ const garbage = new Garbage(() => {
   session.connectToMainThread();
   return session;
 });
-const unseen = new Map<number, { message: unknown; buffers: readonly Uint8Array[] }>();
+const unseen = new Map<number, Omit<Relayed, "index">>();
 
 watchGathered();
 port.on("message", (message: { spawned?: number; exited?: number }) => {
@@ -55,7 +56,7 @@ port.unref();
 const socket = new Socket({ fd: FROM_P, readable: true, writable: false });
 const decoder = new FrameDecoder();
 socket.on("data", (chunk: Buffer) => {
-  for (const frame of decoder.push(chunk)) receive(frame.head as ToUser, frame.buffers);
+  for (const frame of decoder.push(chunk)) receive(frame.head as Sent, frame.buffers);
 });
 const gone = (): void => {
   try {
@@ -68,47 +69,49 @@ const gone = (): void => {
 socket.on("end", gone);
 socket.on("error", gone);
 
-function receive(message: ToUser, buffers: readonly Uint8Array[]): void {
+function receive(sent: Sent, buffers: readonly Uint8Array[]): void {
+  const { message } = sent;
   switch (message.type) {
     case "cdp":
       enqueue((done) => cdp(message, done));
       return;
     case "interrupt":
-      relay(message, buffers);
+      relay(sent, buffers);
       void interrupt(message.seq, message.idle ? IDLE_BLOCKED_MS : BLOCKED_MS);
       return;
-    case "execute":
+    case "tidy":
       // One thing at a time is asked of the inspector, and the debugger's questions come first.
-      if (!debug) garbage.cell();
+      if (!debug) void garbage.collect();
+      return;
+    case "execute":
       // The loop that was debugged may still run when the debugger is off.
       if (!debugging && !optimising) void optimiseLoops(true);
-      // The cell will have something to say: with the watch on already, the main thread need not wake this one.
-      Atomics.notify(control, slot.length);
-      relayInTurn(message, buffers);
+      relayInTurn(sent, buffers);
       return;
     default:
-      relayInTurn(message, buffers);
+      relayInTurn(sent, buffers);
   }
 }
 
 /** A cell that was asked for after its breakpoints runs after they were set. */
-function relayInTurn(message: unknown, buffers: readonly Uint8Array[]): void {
-  if (!inFlight && waiting.length === 0) relay(message, buffers);
+function relayInTurn(sent: Sent, buffers: readonly Uint8Array[]): void {
+  if (!inFlight && waiting.length === 0) relay(sent, buffers);
   else
     enqueue((done) => {
-      relay(message, buffers);
+      relay(sent, buffers);
       done();
     });
 }
 
 /** Post to the main thread. What it has not taken is kept: a termination that hits the delivery itself loses the message. */
-function relay(message: unknown, buffers: readonly Uint8Array[]): void {
+function relay(sent: Sent, buffers: readonly Uint8Array[]): void {
   for (const index of unseen.keys()) {
     if (index >= Atomics.load(control, slot.received)) break;
     unseen.delete(index);
   }
-  unseen.set(posted, { message, buffers });
-  port.postMessage({ index: posted, message, buffers });
+  const relayed: Omit<Relayed, "index"> = { ...sent, buffers };
+  unseen.set(posted, relayed);
+  port.postMessage({ index: posted, ...relayed });
   posted++;
   // A prompt that blocks the main thread looks at the port itself.
   Atomics.add(control, slot.answer, 1);
@@ -254,23 +257,31 @@ function childrenByPs(pid: number): number[] {
   }
 }
 
-/** Every 40 ms while there is something gathered, write it out; a main thread that holds the lock is not waited for. */
+/** Every 40 ms while something is being gathered, write it out; a main thread that holds the lock is not waited for. */
 function watchGathered(): void {
-  const armed = (): void => {
-    setTimeout(() => {
-      if (tryLock(state)) {
-        writeGathered(state);
-        unlock(state);
-        arm();
-      } else armed();
-    }, GATHER_MS);
+  const watch = (): void => {
+    Atomics.store(control, slot.watching, 1);
+    setTimeout(look, GATHER_MS);
   };
-  const arm = (): void => {
+  const look = (): void => {
+    const used = Atomics.load(control, slot.watching) === 2;
+    if (tryLock(state)) {
+      writeGathered(state);
+      unlock(state);
+      if (!used) {
+        rest();
+        return;
+      }
+    }
+    watch();
+  };
+  const rest = (): void => {
+    Atomics.store(control, slot.watching, 0);
     const waiting = waitAsync(control, slot.length, 0);
-    if (waiting.async) void waiting.value.then(armed);
-    else armed();
+    if (waiting.async) void waiting.value.then(watch);
+    else watch();
   };
-  arm();
+  rest();
 }
 
 /**
