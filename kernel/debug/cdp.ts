@@ -118,6 +118,8 @@ interface EvaluateOptions {
   readonly returnByValue?: boolean;
   readonly silent: true;
   readonly throwOnSideEffect?: boolean;
+  /** In milliseconds. */
+  readonly timeout?: number;
 }
 
 interface BreakpointOptions {

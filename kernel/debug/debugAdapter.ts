@@ -21,7 +21,7 @@ import {
 } from "./requests.js";
 import { scopesOf } from "./scopes.js";
 import { NEVER_PAUSED, Scripts } from "./scripts.js";
-import { evaluable, isName } from "./syntax.js";
+import { evaluable, interruptible, isName } from "./syntax.js";
 import { describe, Variables } from "./variables.js";
 
 /** What the debugger needs of the session. */
@@ -44,6 +44,8 @@ export type DapEvent = Readonly<Record<string, unknown>> & { readonly type: "eve
 const HASH_SEED = 0xc70f6907;
 /** How many callers are remembered that have ended. */
 const ASYNC_DEPTH = 8;
+/** How long a look at a value may take. */
+const LOOK_MS = 500;
 /** How long a value may take to describe itself. */
 const DISPLAY_MS = 2_000;
 const CAPABILITIES: DebugProtocol.Capabilities = {
@@ -374,7 +376,14 @@ export class DebugAdapter {
     const { expression, awaits } = evaluable(text, call === undefined);
     const { throwOnSideEffect = false, returnByValue = false } = options;
     const shown = { generatePreview: !returnByValue, returnByValue };
-    const asked = { expression, objectGroup: OBJECT_GROUP, silent: true as const, throwOnSideEffect, ...shown };
+    const asked = {
+      // What may have no effect cannot be run in another way than V8's own; it has little time.
+      ...(throwOnSideEffect ? { expression, timeout: LOOK_MS } : { expression: interruptible(expression) }),
+      objectGroup: OBJECT_GROUP,
+      silent: true as const,
+      throwOnSideEffect,
+      ...shown,
+    };
     // No REPL mode: V8 has been seen to abort on it. A promise is waited for only where the expression says so.
     let evaluated: Evaluated;
     if (call !== undefined)

@@ -53,6 +53,11 @@ export function isInsideTry(code: string, offset: number): boolean {
   return caught;
 }
 
+/** The expression, run so that an interrupt ends it. */
+export function interruptible(expression: string): string {
+  return `${RUNTIME}.evaluate(() => ${expression})`;
+}
+
 /** What is wrong with an expression, or undefined. */
 export function syntaxProblem(expression: string): string | undefined {
   return programOf("script.js", expression).problem;
@@ -111,7 +116,7 @@ export function evaluable(typed: string, global: boolean): Evaluable {
   const text = withImport(script).trim().replace(/;$/, "");
   const whole = `(${text}\n)`;
   const isExpression = syntaxProblem(whole) === undefined;
-  if (!global) return { expression: isExpression ? whole : text, awaits: false };
+  if (!global) return { expression: isExpression ? whole : `eval(${JSON.stringify(text)})`, awaits: false };
   if (/\bawait\b/.test(text) && syntaxProblem(`async () => ${whole}`) === undefined)
     return { expression: `(async () => ${whole})()`, awaits: true };
   return { expression: isExpression ? whole : `(0, eval)(${JSON.stringify(withVar(text))})`, awaits: false };

@@ -661,6 +661,25 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.equal((await run("1")).status, "ok");
   });
 
+  test("an interrupt ends an endless loop that was typed into the console, stopped or not", async () => {
+    await ask("attach");
+    const endless = async (frameId?: number) => {
+      const given = { expression: "(() => { for (;;); })()", ...(frameId === undefined ? {} : { frameId }) };
+      const evaluated = adapter.request({ seq: seq++, command: "evaluate", arguments: given });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await session.interrupt();
+      assert.match((await evaluated).message ?? "", /KeyboardInterrupt/);
+    };
+    await endless();
+    const code = "let kept = 1;\nkept++;\nkept";
+    await breakpoints(code, [{ line: 2 }]);
+    const running = run(code);
+    await next("stopped");
+    await endless((await frames())[0]?.id);
+    assert.equal((await running).status, "error");
+    assert.equal((await ask<{ result: string }>("evaluate", { expression: "kept" })).result, "1");
+  });
+
   test("what cannot be is said, and nothing breaks", async () => {
     const say = async (command: string, args: object = {}) => {
       const response = await adapter.request({ seq: seq++, command, arguments: args });

@@ -11,6 +11,7 @@ import { freeze, importNamed, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
+import { evaluateInterruptibly, forgetEvaluation, runEvaluated } from "./evaluation.js";
 import { installGuards, repairImmediates } from "./guards.js";
 import { inputAsync, promptSync } from "./input.js";
 import { asKernel } from "./intrinsics.js";
@@ -43,7 +44,10 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
       const patience = performance.now() + 100;
       while (Atomics.load(shared.control, slot.posted) === 0 && performance.now() < patience);
     },
+    evaluate: (body: () => unknown) => evaluateInterruptibly(shared, body),
+    evaluated: () => runEvaluated(shared),
     afterTermination: () => {
+      forgetEvaluation(shared);
       forgetEntered();
       repairImmediates();
     },

@@ -44,6 +44,8 @@ export const slot = {
   swallowed: 12,
   /** Whether the watchdog looks at what is gathered unasked: 1 while it does, 2 when something came since it looked. */
   watching: 13,
+  /** 1 while something is evaluated that a signal can end, 2 when the signal is sent. */
+  evaluating: 14,
 } as const;
 
 const CONTROL_BYTES = 64;

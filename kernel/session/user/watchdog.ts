@@ -123,6 +123,7 @@ async function interrupt(seq: number, blocked: number): Promise<void> {
   while (Atomics.load(control, slot.ready) === 0) await pause(5);
   await until(seen, blocked);
   for (let round = 0; !seen(); round++) {
+    if (Atomics.compareExchange(control, slot.evaluating, 1, 2) === 1) process.kill(process.pid, "SIGINT");
     terminating ??= terminate(seen).finally(() => {
       terminating = undefined;
     });
