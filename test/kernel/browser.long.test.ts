@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -356,6 +356,68 @@ describe("a day in JupyterLab", { timeout: 900_000 }, () => {
         ["renamed.ipynb"],
       );
       assert.equal(sessions.length, 2);
+    },
+  );
+
+  day(
+    "imports from the notebook's folder by Tab, and anew what has changed there",
+    ["1", "circleAr", "import { twice } from './local.ts';\ntwice(circleArea(1)).toFixed(2)", "?circleArea"],
+    async (person, { page }, lab) => {
+      const shapes = join(lab.folder, "node_modules", "shapes");
+      mkdirSync(shapes, { recursive: true });
+      writeFileSync(join(lab.folder, "package.json"), '{ "dependencies": { "shapes": "1" } }');
+      writeFileSync(join(shapes, "package.json"), '{ "name": "shapes", "main": "index.js", "types": "index.d.ts" }');
+      writeFileSync(join(shapes, "index.js"), "exports.circleArea = (radius) => Math.PI * radius ** 2;");
+      const declared = "/** Of a circle. */\nexport declare function circleArea(radius: number): number;";
+      writeFileSync(join(shapes, "index.d.ts"), declared);
+      const local = join(lab.folder, "local.ts");
+      writeFileSync(local, "export const twice = (n: number): number => 2 * n;");
+      await person.runs(0);
+      await checkerReady(page, "parseInt", /string: string/);
+      await person.goTo(1);
+      const item = page.locator(".jp-Completer-item").first();
+      // What packages export is collected while nothing else is asked.
+      for (let tries = 0; tries < 20 && (await item.count()) === 0; tries++) {
+        await page.keyboard.press("Tab");
+        await page.waitForTimeout(1_000);
+      }
+      await page.keyboard.press("Enter");
+      await person.reads(1, 'import { circleArea } from "shapes";');
+      await person.runs(1);
+      assert.equal(await person.runs(2), "'6.28'");
+      writeFileSync(local, "export const twice = (n: number): number => 3 * n;");
+      assert.equal(await person.runs(2), "'9.42'");
+      await person.run(3);
+      await person.sees(3, "Of a circle.");
+    },
+  );
+
+  day(
+    "a widget made by hand answers while a cell awaits; two tabs share one kernel",
+    [
+      `const _esm = "export default { render({ model, el }) { const b = document.createElement('button'); b.className = 'probe'; const draw = () => { b.textContent = 'n is ' + model.get('n'); }; b.onclick = () => { model.set('n', model.get('n') + 1); model.save_changes(); }; model.on('change:n', draw); draw(); el.append(b); } }";
+const any = { _model_module: "anywidget", _model_name: "AnyModel", _view_module: "anywidget", _view_name: "AnyView" };
+const versions = { _model_module_version: "~0.11.*", _view_module_version: "~0.11.*", _view_count: null };
+const state = { ...any, ...versions, _esm, _css: "", _anywidget_id: "probe", n: 1 };
+const comm = Jupyter.comms.open("jupyter.widget", { state, buffer_paths: [] }, { metadata: { version: "2.1.0" } });
+const changed = new Promise<number>((resolve) => comm.onMessage(({ data }) => resolve((data as { state: { n: number } }).state.n)));
+display({ "application/vnd.jupyter.widget-view+json": { version_major: 2, version_minor: 0, model_id: comm.id } }, { raw: true });`,
+      'const n = await changed;\ncomm.send({ method: "update", state: { n: n * 10 }, buffer_paths: [] });\nn',
+      "n + 1",
+    ],
+    async (person, { page }, lab) => {
+      await person.runs(0);
+      const button = page.locator("button.probe");
+      await button.waitFor();
+      await person.run(1);
+      await page.waitForTimeout(500);
+      await button.click();
+      await person.sees(1, "2");
+      await page.locator("button.probe", { hasText: "n is 20" }).waitFor();
+      const path = String(await page.evaluate("globalThis.jupyterapp.shell.currentWidget.context.path"));
+      const other = await lab.open(path);
+      assert.equal(await new Person(other).runs(2), "3");
+      await other.page.context().close();
     },
   );
 

@@ -27,6 +27,7 @@ describe("programs of others run the kernel", { timeout: 300_000 }, () => {
     assert.equal(status, 0, text);
     const skipped = [...text.matchAll(/SKIPPED.*/g)].map(String);
     assert.deepEqual(skipped, [], "nothing is skipped");
+    assert.match(text, /\b13 passed/, "all there are");
   });
 
   judge("nbclient executes a notebook, and stops at an error", ({ jupyter: env, run, notebook }) => {
