@@ -324,6 +324,26 @@ describe("running cells", () => {
     assert.equal(outcome.status, "ok");
   });
 
+  it("runs immediates as Node does", async () => {
+    await shows(
+      `const order: unknown[] = [];
+setImmediate((...args) => { order.push("first", ...args); process.nextTick(() => order.push("tick")); Promise.resolve().then(() => order.push("microtask")); setImmediate(() => order.push("nested")) }, 1, 2);
+const cleared = setImmediate(() => order.push("never"));
+setImmediate(function (this: unknown) { order.push("second", this === second) });
+const second = setImmediate(function (this: unknown) { order.push("third", this === second, second.hasRef()) });
+clearImmediate(cleared);
+await new Promise(r => setTimeout(r, 30));
+[order.join(), typeof second.ref().unref, await require("node:util").promisify(setImmediate)("value"), await require("node:timers/promises").setImmediate("also")].join(" ")`,
+      "'first,1,2,tick,microtask,second,false,third,true,false,nested function value also'",
+    );
+    await shows(
+      "import { AsyncLocalStorage } from 'node:async_hooks'; const kept = new AsyncLocalStorage<string>(); await new Promise(r => kept.run('store', () => setImmediate(() => r(kept.getStore()))))",
+      "'store'",
+    );
+    const { traceback } = await run("setImmediate(5 as never)");
+    assert.match(traceback, /ERR_INVALID_ARG_TYPE|"callback" argument must be of type function/);
+  });
+
   it("answers questions, and runs further cells, after the cell that was sent before them", async () => {
     const order: string[] = [];
     const sent = [

@@ -121,6 +121,28 @@ describe("interrupt", () => {
     assert.deepEqual(book.exits, []);
   });
 
+  it("that meets an immediate leaves those of others to run, once each", async () => {
+    await run("globalThis.ran = 0; globalThis.last = []");
+    const loops = [
+      "setImmediate(() => { for (;;) {} })",
+      "setImmediate(() => {}); setImmediate(() => { for (;;) {} })",
+      "setImmediate(() => { queueMicrotask(() => { for (;;) {} }) }); setImmediate(() => {})",
+      "require('node:timers').setImmediate(() => { for (;;) {} })",
+      "import { setImmediate as start } from 'node:timers'; start(() => {}); start(() => { for (;;) {} })",
+    ];
+    for (let round = 0; round < 15; round++) {
+      await run("var other = new Promise<void>(done => setImmediate(() => setImmediate(() => { ran++; done() })))");
+      await interrupted(`${loops[round % loops.length]}; await new Promise(() => {})`, 40);
+      const { text, traceback } = await run("await other; await new Promise(r => setImmediate(r)); ran");
+      assert.equal(text, String(round + 1), traceback);
+    }
+    const idle = await run(
+      "await new Promise(r => setTimeout(r, 50)); const before = process.cpuUsage(); await new Promise(r => setTimeout(r, 200)); const { user, system } = process.cpuUsage(before); (user + system) / 1000 < 100",
+    );
+    assert.equal(idle.text, "true");
+    assert.deepEqual(book.exits, []);
+  });
+
   it("stops what a finished cell has left behind, tells it under that cell, and keeps the state", async () => {
     const loops = [
       "setTimeout(() => { for (;;) {} }, 1)",

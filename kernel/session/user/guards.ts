@@ -9,6 +9,7 @@ import { URL } from "node:url";
 import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { SYNC_MARK } from "../messages.js";
 import { currentWork, ownWork, within } from "./context.js";
+import { clear, start } from "./immediates.js";
 import { criticalSection, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
@@ -35,18 +36,24 @@ export function installGuards(shared: Shared, port: MessagePort): void {
 const plainTimeout = setTimeout;
 
 function guardTimers(): void {
-  const wrap = (name: "setTimeout" | "setInterval" | "setImmediate", stop: (timer: unknown) => void): void => {
-    const start = globalThis[name] as unknown as Start;
-    const wrapped = guarded(start, stop, name);
+  const wrap = (
+    name: "setTimeout" | "setInterval" | "setImmediate",
+    stop: (timer: unknown) => void,
+    start = globalThis[name] as unknown as Start,
+  ): void => {
+    const original = globalThis[name] as unknown as Start;
+    const wrapped = guarded(start, stop, original, name === "setInterval");
     Object.defineProperty(wrapped, "name", { value: name, configurable: true });
-    const promisified = (start as unknown as Record<symbol, unknown>)[promisifyCustom];
+    const promisified = (original as unknown as Record<symbol, unknown>)[promisifyCustom];
     if (typeof promisified === "function")
       Object.defineProperty(wrapped, promisifyCustom, { value: promisified, configurable: true });
     Object.defineProperty(globalThis, name, { value: wrapped, writable: true, configurable: true, enumerable: true });
   };
   wrap("setTimeout", clearTimeout as (timer: unknown) => void);
   wrap("setInterval", clearInterval as (timer: unknown) => void);
-  wrap("setImmediate", clearImmediate as (timer: unknown) => void);
+  wrap("setImmediate", clear, start);
+  Object.defineProperty(clear, "name", { value: "clearImmediate", configurable: true });
+  globalThis.clearImmediate = clear;
 }
 
 /** A loop of nothing but calls of a native function never looks for an interrupt; a call of a JavaScript function does. */
@@ -93,42 +100,20 @@ function guardFinalizers(): void {
   globalThis.FinalizationRegistry = Guarded;
 }
 
-let runningImmediate: { _destroyed?: boolean; _onImmediate?: () => void } | undefined;
-
-/**
- * To be called after JavaScript was terminated. An immediate that was terminated stays at the head of Node's list as one that has run,
- * over which Node then stumbles for ever; made to look as if it had still to run, it is passed.
- */
-export function repairImmediates(): void {
-  if (!runningImmediate) return;
-  runningImmediate._destroyed = false;
-  runningImmediate._onImmediate = () => undefined;
-  runningImmediate = undefined;
-}
-
 const promisifyCustom = Symbol.for("nodejs.util.promisify.custom");
 
-function guarded(
-  start: Start,
-  stop: (timer: unknown) => void,
-  kind: "setTimeout" | "setInterval" | "setImmediate",
-): Start {
+function guarded(start: Start, stop: (timer: unknown) => void, original: Start, repeats: boolean): Start {
   return (callback, ...rest) => {
-    if (typeof callback !== "function") return start(callback, ...rest);
+    // It says what is wrong.
+    if (typeof callback !== "function") return original(callback, ...rest);
     const work = ownWork();
     if (work?.interrupted) throw new InterruptedError();
     const end = (): void => stop(timer);
     const once = function (this: unknown, ...args: unknown[]): unknown {
       work?.running.delete(end);
-      if (kind !== "setImmediate") return callback.apply(this, args);
-      runningImmediate = timer as NonNullable<typeof runningImmediate>;
-      try {
-        return callback.apply(this, args);
-      } finally {
-        runningImmediate = undefined;
-      }
+      return callback.apply(this, args);
     };
-    const timer = start(kind === "setInterval" ? callback : once, ...rest);
+    const timer = start(repeats ? callback : once, ...rest);
     work?.running.add(end);
     return timer;
   };
@@ -182,7 +167,8 @@ function guardTimerPromises(): void {
     };
     Object.defineProperty(globalThis[name], promisifyCustom, { value: timers[name], configurable: true });
   }
-  for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) plain[name] = globalThis[name];
+  for (const name of ["setTimeout", "setInterval", "setImmediate", "clearImmediate"] as const)
+    plain[name] = globalThis[name];
 }
 
 /** A connection is made outside all work, then handed to its server: there it joins the server's work. */

@@ -10,7 +10,7 @@ import { forgetEntered, takeTerminated } from "./context.js";
 import { watchErrors } from "./errors.js";
 import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
-import { repairImmediates } from "./guards.js";
+import { repairImmediates } from "./immediates.js";
 import { answerInput, connectInput } from "./input.js";
 import { asKernel, keepIntrinsics, leaveKernel } from "./intrinsics.js";
 import { connectOutput, send } from "./output.js";
