@@ -440,9 +440,6 @@ class UserProcess<Parent> {
       case "diagnostics":
         this.#events.diagnosticsMode?.(message.mode);
         return;
-      case "sigint":
-        void this.interrupt();
-        return;
       case "exiting":
         this.#exiting = message.reason;
         return;

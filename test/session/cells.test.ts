@@ -235,6 +235,76 @@ describe("running cells", () => {
     }
   });
 
+  it("goes on when a cell puts something on a prototype, or throws in place of its methods", async () => {
+    const own = notebook();
+    const goesOn = async (after: string): Promise<void> => {
+      const ran = await own.run(
+        "console.log('out'); const one = 1; function f() { return one } await 1; display({ 'text/html': 'x' }, { raw: true }); f() + 41",
+      );
+      assert.equal(ran.text, "42", `${after}: ${ran.traceback}`);
+      assert.equal(ran.stdout, "out\n", after);
+      assert.ok(ran.messages.some(({ msgType }) => msgType === "display_data"));
+      assert.match(
+        (await own.run("\n  null.x")).traceback,
+        /TypeError: Cannot read[\s\S]* at Cell In\[\d+\]:2:8/,
+        after,
+      );
+      assert.match((await own.run("let = ;")).traceback, /SyntaxError/, after);
+      const interrupted = await own.interrupted("for (;;) {}", 20);
+      assert.equal(interrupted.outcome.status === "error" && interrupted.outcome.ename, "KeyboardInterrupt", after);
+      const told = own.all.length;
+      const message = { metadata: {}, buffers: [], parent: { cell: -1 } };
+      await own.session.comm({
+        ...message,
+        msgType: "comm_open",
+        content: { comm_id: after, target_name: "t", data: {} },
+      });
+      await own.session.comm({ ...message, msgType: "comm_msg", content: { comm_id: after, data: 1 } });
+      assert.equal(own.all.slice(told).find(({ msgType }) => msgType === "comm_msg")?.content.comm_id, after);
+      assert.ok(((await own.session.runtimeComplete("process")) ?? []).length > 5, after);
+      assert.deepEqual(own.exits, []);
+    };
+    try {
+      await own.run(
+        "const { defineProperty, getOwnPropertyDescriptor } = Reflect; Jupyter.comms.register('t', (comm) => void comm.onMessage(() => comm.send(1)))",
+      );
+      for (const key of ["foo", "get", "set", "0", "error", "buffers", "update", "value"]) {
+        await own.run(`Object.prototype[${JSON.stringify(key)}] = { polluted: true }`);
+        await goesOn(`Object.prototype.${key}`);
+        await own.run(`delete Object.prototype[${JSON.stringify(key)}]`);
+      }
+      for (const name of ["Array.prototype[0]", "Array.prototype[2]", "Array.prototype.last"]) {
+        await own.run(`${name} = 'polluted'`);
+        await goesOn(name);
+        await own.run(`delete ${name}`);
+      }
+      for (const [holder, keys] of Object.entries({
+        "Function.prototype": "call apply bind toString",
+        "Array.prototype": "pop push at map filter includes entries slice",
+        "Map.prototype": "get set has delete values",
+        "Set.prototype": "add delete has",
+        "String.prototype": "slice trim split replace",
+        "RegExp.prototype": "exec test",
+        Atomics: "load store add sub notify compareExchange",
+        Buffer: "from allocUnsafe",
+        "TextEncoder.prototype": "encodeInto",
+        "DataView.prototype": "setUint32",
+      }))
+        for (const key of keys.split(" ")) {
+          const set = `defineProperty(${holder}, "${key}", { ...old, value() { throw new Error("replaced") } })`;
+          const { traceback } = await own.run(`var old = getOwnPropertyDescriptor(${holder}, "${key}"); ${set};`);
+          assert.equal(traceback, "", key);
+          // The console is Node's, which calls some by name.
+          if (["includes", "push", "pop", "exec"].includes(key))
+            await own.run("console.log = (text) => void process.stdout.write(text + '\\n')");
+          await goesOn(`${holder}.${key}`);
+          await own.run(`defineProperty(${holder}, "${key}", old)`);
+        }
+    } finally {
+      await own.session.dispose();
+    }
+  });
+
   it("shows what a statement leaves behind, as a console does", async () => {
     await shows("{ a: 1 } // an object", "{ a: 1 }");
     await shows("if (true) { 5 } else { 6 }", "5");

@@ -9,6 +9,7 @@ import { nearestName } from "../nearest.js";
 import { bindImport, bindNamespace } from "../user/bindings.js";
 import { brokenModule } from "../user/errors.js";
 import { guardBuiltins } from "../user/guards.js";
+import { asKernel } from "../user/intrinsics.js";
 import { installHint, isMissing, mappedURL, NOTEBOOK_FILE, unparsable } from "./localModules.js";
 import { forgetChanged, notebookRequire } from "./notebookRequire.js";
 
@@ -26,9 +27,11 @@ export async function notebookImport(
   if (isBuiltin(name)) return import(name);
   forgetChanged();
   const { prepareModules } = await import("./prepare.js");
-  prepareModules();
   try {
-    return await importerFor(process.cwd())(name, options);
+    return await asKernel(() => {
+      prepareModules();
+      return importerFor(process.cwd())(name, options);
+    });
   } catch (error) {
     if (isMissing(error)) throw explained(error as Error, name);
     if (!(error instanceof SyntaxError)) throw error;
@@ -71,14 +74,15 @@ export async function staticImport(
   const members =
     typeof whole === "object" || typeof whole === "function" ? (whole as Record<string, unknown> | null) : null;
   const found: Record<string, unknown> = {};
-  for (const [, name] of names) {
-    if (name in module) continue;
+  for (const name of asKernel(() => names.map(([, exported]) => exported).filter((one) => !(one in module)))) {
     if (members && name in members) found[name] = members[name];
     else if ((await import("./exportedTypes.js")).exportsType(specifier, name, process.cwd())) found[name] = undefined;
     else throw new SyntaxError(noExport(specifier, name, Object.keys(module)));
   }
-  if (namespace !== undefined) bindNamespace(namespace, module);
-  for (const [local, name] of names) bindImport(local, name in module ? module : found, name);
+  asKernel(() => {
+    if (namespace !== undefined) bindNamespace(namespace, module);
+    for (const [local, name] of names) bindImport(local, name in module ? module : found, name);
+  });
 }
 
 function noExport(specifier: string, name: string, exported: readonly string[]): string {

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { inspect, types } from "node:util";
 import type { DisplayOptions } from "../../index.js";
 import { currentWork } from "../user/context.js";
+import { asKernel, asUser } from "../user/intrinsics.js";
 import { publish, writeStream } from "../user/output.js";
 import { InterruptedError } from "../user/work.js";
 import { richView } from "./describe.js";
@@ -39,6 +40,10 @@ export function isDisplayResult(value: unknown): boolean {
 
 /** Show a value below the cell. Returns a handle to update it with (a promise of it if the value takes time to describe itself). */
 export function display(value: unknown, options: DisplayOptions = {}): DisplayHandle | Promise<DisplayHandle> {
+  return asKernel(() => show(value, options));
+}
+
+function show(value: unknown, options: DisplayOptions): DisplayHandle | Promise<DisplayHandle> {
   const work = currentWork();
   if (work?.interrupted) throw new InterruptedError();
   if (options.update && options.display_id === undefined)
@@ -47,7 +52,7 @@ export function display(value: unknown, options: DisplayOptions = {}): DisplayHa
     throw new TypeError(`display's display_id is a string, not ${inspect(options.display_id, { depth: 0 })}`);
   const handle = new DisplayHandle(options.display_id ?? randomUUID());
   returned.add(handle);
-  const show = ({ data, metadata }: Bundle): DisplayHandle => {
+  const put = ({ data, metadata }: Bundle): DisplayHandle => {
     if (!work?.silent) {
       publish(
         options.update ? "update_display_data" : "display_data",
@@ -58,8 +63,8 @@ export function display(value: unknown, options: DisplayOptions = {}): DisplayHa
     return handle;
   };
   const bundle = options.raw ? rawBundle(value) : bundleOf(value);
-  if (!(bundle instanceof Promise)) return show(bundle);
-  const shown = bundle.then(show);
+  if (!types.isPromise(bundle)) return put(bundle);
+  const shown = bundle.then(put);
   returned.add(shown);
   work?.pending.add(shown);
   shown.then(
@@ -158,7 +163,7 @@ export function bundleOf(value: unknown): Bundle | Promise<Bundle> {
     return { data, metadata: isObject(about) ? { ...about } : {} };
   };
   try {
-    const result = own.call(value);
+    const result = asUser(() => own.call(value));
     return isObject(result) && typeof result.then === "function"
       ? Promise.resolve(result).then(check).catch(wrong)
       : check(result);
@@ -180,7 +185,7 @@ function ownDisplay(value: unknown): ((this: unknown) => unknown) | undefined {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
   try {
     if (!(displaySymbol in value)) return undefined;
-    const method: unknown = value[displaySymbol];
+    const method = asUser((): unknown => value[displaySymbol]);
     return typeof method === "function" ? (method as (this: unknown) => unknown) : undefined;
   } catch {
     return undefined;

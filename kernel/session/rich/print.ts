@@ -1,5 +1,6 @@
 /** Values as Node prints them, where what they hold is not so much that printing it would take minutes. */
 import { type InspectOptions, inspect, types } from "node:util";
+import { asUser } from "../user/intrinsics.js";
 
 /** Entries whose printing takes about a tenth of a second. */
 const MAX_ENTRIES = 100_000;
@@ -15,7 +16,7 @@ export function printed(value: unknown, options: InspectOptions = {}, maxKeys = 
   const shown = isBag(value) && more > 0 ? pick(value, keys.slice(0, maxKeys)) : value;
   let depth = wanted;
   while (depth > 0 && entriesWithin(shown, depth, MAX_ENTRIES) > MAX_ENTRIES) depth--;
-  const text = inspect(shown, { ...options, depth });
+  const text = inspected(shown, { ...options, depth });
   const notes = [
     ...(more > 0 ? [`... ${more} more properties: Object.keys(value) has their names`] : []),
     ...(depth < wanted
@@ -23,6 +24,16 @@ export function printed(value: unknown, options: InspectOptions = {}, maxKeys = 
       : []),
   ];
   return [text, ...notes].join("\n");
+}
+
+/** It calls what values say of themselves, and does not get far where a cell has replaced what it stands on. */
+function inspected(value: unknown, options: InspectOptions): string {
+  if (typeof value !== "object" && typeof value !== "function") return inspect(value, options);
+  try {
+    return asUser(() => inspect(value, options));
+  } catch {
+    return inspect(value, options);
+  }
 }
 
 /** An object of which `util.inspect` prints all properties: it stops by itself only in arrays, Maps and Sets. */

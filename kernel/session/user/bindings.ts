@@ -75,12 +75,8 @@ export function prepareBindings(declared: readonly Binding[]): Unset {
         throw new ReferenceError(`Cannot access '${name}' before initialization`);
       };
       unset.set(key, { name, before: old, imported: was, get });
-      Object.defineProperty(globalThis, key, {
-        get,
-        set: (value: unknown) => define(key, value),
-        enumerable: true,
-        configurable: true,
-      });
+      const set = (value: unknown): void => define(key, value);
+      defineProperty(variables, key, plain({ get, set, enumerable: true, configurable: true }));
     } else if (!old?.writable || kind === "fresh") {
       const value = was ? was.module[was.exported] : (old?.value as unknown);
       define(key, kind === "fresh" ? undefined : value);
@@ -99,7 +95,8 @@ function define(key: string, value: unknown): void {
   defineProperty(variables, key, plain({ value, writable: true, enumerable: true, configurable: true }));
 }
 
-function plain(descriptor: PropertyDescriptor): PropertyDescriptor {
+/** A descriptor that does not care what a cell has put on Object.prototype. */
+export function plain(descriptor: PropertyDescriptor): PropertyDescriptor {
   setPrototypeOf(descriptor, null);
   return descriptor;
 }

@@ -45,12 +45,21 @@ function frameCarrier(): Carrier {
 }
 
 function hookCarrier(): Carrier {
-  let entered: (Work | undefined)[] = [];
-  const get = (): Work | undefined => (entered.length > 0 ? entered.at(-1) : Stamp.of(executionAsyncResource()));
+  // Without a prototype, into which a cell may put anything.
+  const entered: (Work | undefined)[] = [];
+  Reflect.setPrototypeOf(entered, null);
+  let depth = 0;
+  const enter = (work: Work | undefined): void => {
+    entered[depth++] = work;
+  };
+  const leave = (): void => {
+    if (depth > 0) entered[--depth] = undefined;
+  };
+  const get = (): Work | undefined => (depth > 0 ? entered[depth - 1] : Stamp.of(executionAsyncResource()));
   const startOthers = guardPromiseHooks([
     (promise) => Stamp.put(promise, get()),
-    (promise) => entered.push(Stamp.of(promise)),
-    () => entered.pop(),
+    (promise) => enter(Stamp.of(promise)),
+    leave,
   ]);
   createHook({
     init(_id, _type, _trigger, resource) {
@@ -60,17 +69,17 @@ function hookCarrier(): Carrier {
   startOthers();
   return {
     run(work, body) {
-      entered.push(work);
+      enter(work);
       try {
         return body();
       } finally {
-        entered.pop();
+        leave();
       }
     },
     get,
     of: (promise) => Stamp.of(promise),
     reset() {
-      entered = [];
+      while (depth > 0) leave();
       leaveCallbacks();
     },
   };

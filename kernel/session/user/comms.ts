@@ -4,6 +4,7 @@ import type { CommMessage, CommSendOptions } from "../../index.js";
 import type { ToUser } from "../messages.js";
 import { within } from "./context.js";
 import { describeError } from "./errors.js";
+import { asKernel, asUser } from "./intrinsics.js";
 import { publish, send } from "./output.js";
 import { newWork, running } from "./work.js";
 
@@ -25,41 +26,40 @@ export class Comm {
 
   /** Send data to the front end. */
   send(data: unknown = {}, options: CommSendOptions = {}): void {
-    if (!open.has(this.id)) throw new Error(`the comm ${this.id} (${this.target}) is closed: open a new one`);
-    publish(
-      "comm_msg",
-      { comm_id: this.id, data },
-      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
-    );
+    asKernel(() => {
+      if (!open.has(this.id)) throw new Error(`the comm ${this.id} (${this.target}) is closed: open a new one`);
+      publish("comm_msg", { comm_id: this.id, data }, sentWith(options));
+    });
   }
 
   /** Close it on both sides. Closing twice is no error. */
   close(data: unknown = {}, options: CommSendOptions = {}): void {
-    if (!open.delete(this.id)) return;
-    publish(
-      "comm_close",
-      { comm_id: this.id, data },
-      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
-    );
-    tellOpen();
+    asKernel(() => {
+      if (!open.delete(this.id)) return;
+      publish("comm_close", { comm_id: this.id, data }, sentWith(options));
+      tellOpen();
+    });
   }
 
   /** Call `listener` for each message from the front end. Returns the function that stops it. */
   onMessage(listener: Listener): () => void {
-    this.#messages.add(listener);
-    return () => this.#messages.delete(listener);
+    return listen(this.#messages, listener);
   }
 
   /** Call `listener` when the front end closes the comm. */
   onClose(listener: Listener): () => void {
-    this.#closes.add(listener);
-    return () => this.#closes.delete(listener);
+    return listen(this.#closes, listener);
   }
 
   /** @internal Hand an event to the listeners. */
   async deliver(kind: "message" | "close", event: CommMessage): Promise<void> {
-    for (const listener of kind === "message" ? this.#messages : this.#closes) await listener(event);
+    for (const listener of kind === "message" ? this.#messages : this.#closes) await asUser(() => listener(event));
   }
+}
+
+function listen(listeners: Set<Listener>, listener: Listener): () => void {
+  asKernel(() => listeners.add(listener));
+  return () => void asKernel(() => listeners.delete(listener));
 }
 
 /** What cells see as `Jupyter.comms`. */
@@ -68,15 +68,13 @@ export const comms = {
   open(target: string, data: unknown = {}, options: CommSendOptions & { readonly id?: string } = {}): Comm {
     if (typeof target !== "string" || target === "")
       throw new TypeError(`the target of a comm is a non-empty string, not ${JSON.stringify(target)}`);
-    const comm = new Comm(target, options.id ?? randomUUID());
-    open.set(comm.id, comm);
-    tellOpen();
-    publish(
-      "comm_open",
-      { comm_id: comm.id, target_name: target, data },
-      { metadata: options.metadata ?? {}, buffers: bytesOf(options.buffers) },
-    );
-    return comm;
+    return asKernel(() => {
+      const comm = new Comm(target, options.id ?? randomUUID());
+      open.set(comm.id, comm);
+      tellOpen();
+      publish("comm_open", { comm_id: comm.id, target_name: target, data }, sentWith(options));
+      return comm;
+    });
   },
   /** Take comms that the front end opens to `target`. Returns the function that stops taking them. */
   register(target: string, handler: TargetHandler): () => void {
@@ -86,17 +84,22 @@ export const comms = {
       throw new TypeError(
         `what takes comms of ${JSON.stringify(target)} is a function (comm, open) => …, not ${typeof handler}`,
       );
-    targets.set(target, handler);
-    return () => {
-      if (targets.get(target) === handler) targets.delete(target);
-    };
+    asKernel(() => targets.set(target, handler));
+    return () =>
+      asKernel(() => {
+        if (targets.get(target) === handler) targets.delete(target);
+      });
   },
 };
 
-function bytesOf(buffers: CommSendOptions["buffers"] = []): Uint8Array[] {
-  return buffers.map((b) =>
+function sentWith({
+  metadata = {},
+  buffers = [],
+}: CommSendOptions): Required<CommSendOptions> & { buffers: Uint8Array[] } {
+  const bytes = buffers.map((b) =>
     ArrayBuffer.isView(b) ? new Uint8Array(b.buffer, b.byteOffset, b.byteLength) : new Uint8Array(b),
   );
+  return { metadata, buffers: bytes };
 }
 
 function tellOpen(): void {
@@ -125,13 +128,14 @@ export async function handleComm(
     metadata: message.metadata,
     buffers: buffers.map((b) => new DataView(b.slice().buffer)),
   };
-  const settle = (problem?: { error: unknown }): void => {
-    if (!running.has(work.id)) return;
-    if (problem) publish("error", describeError(problem.error), { work });
-    send({ type: "handled", seq: message.seq });
-    work.ended = performance.now();
-    running.delete(work.id);
-  };
+  const settle = (problem?: { error: unknown }): void =>
+    asKernel(() => {
+      if (!running.has(work.id)) return;
+      if (problem) publish("error", describeError(problem.error), { work });
+      send({ type: "handled", seq: message.seq });
+      work.ended = performance.now();
+      running.delete(work.id);
+    });
   running.set(work.id, { work, end: (ended) => settle("error" in ended ? ended : undefined) });
   try {
     await within(work, async () => {
@@ -164,7 +168,7 @@ async function accept(target: string, id: string, event: CommMessage): Promise<v
   open.set(id, comm);
   tellOpen();
   try {
-    await handler(comm, event);
+    await asUser(() => handler(comm, event));
   } catch (error) {
     comm.close({});
     throw error;

@@ -47,16 +47,19 @@ export function rememberCell(url: string, code: string, { map, prefix }: Pick<Re
 export function watchErrors({ control }: Shared): void {
   Error.stackTraceLimit = 50;
   holdStacks();
-  const uncaught = (error: unknown): void => {
-    if (isTermination(error) || (error === null && Atomics.load(control, slot.terminating) === 1)) {
-      Atomics.store(control, slot.swallowed, 1);
-      return;
-    }
-    if (process.listenerCount("uncaughtException") === 1) report(error, currentWork());
-  };
-  const unhandled = (error: unknown, promise: Promise<unknown>): void => {
-    if (process.listenerCount("unhandledRejection") === 1) report(error, workOfPromise(promise) ?? currentWork());
-  };
+  // What these throw ends the process.
+  const uncaught = (error: unknown): void =>
+    asKernel(() => {
+      if (isTermination(error) || (error === null && Atomics.load(control, slot.terminating) === 1)) {
+        Atomics.store(control, slot.swallowed, 1);
+        return;
+      }
+      if (process.listenerCount("uncaughtException") === 1) report(error, currentWork());
+    });
+  const unhandled = (error: unknown, promise: Promise<unknown>): void =>
+    asKernel(() => {
+      if (process.listenerCount("unhandledRejection") === 1) report(error, workOfPromise(promise) ?? currentWork());
+    });
   // A cell that removes all listeners means its own: without ours the next error would end the process.
   const restore = (event: string | symbol, listener: unknown): void => {
     if (listener === uncaught || listener === unhandled) process.on(event, listener as typeof uncaught);
@@ -136,7 +139,7 @@ function inUsersTerms(own: PrepareStack): PrepareStack {
 
 function report(error: unknown, work: Work | undefined): void {
   if (work?.interrupted && isStop(error)) return;
-  asKernel(() => publish("error", describeError(error), { work }));
+  publish("error", describeError(error), { work });
 }
 
 function isStop(error: unknown): boolean {
@@ -335,6 +338,10 @@ function scriptPosition(error: Error): Position | undefined {
 }
 
 function prepareStack(error: Error, sites: NodeJS.CallSite[]): string {
+  return asKernel(() => stackOf(error, sites));
+}
+
+function stackOf(error: Error, sites: NodeJS.CallSite[]): string {
   let header: string;
   try {
     const plain = Error.prototype.toString.call(rename(error));

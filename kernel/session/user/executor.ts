@@ -37,19 +37,17 @@ export function execute(request: Execute): void {
       work.ended = performance.now();
       running.delete(request.id);
     });
-  const fail = (error: unknown): void => {
+  const fail = (error: unknown): void => asKernel(() => failed(error));
+  const failed = (error: unknown): void => {
     if (phase === "done") return;
     // What listened to the signal has stopped because of the interrupt, whatever it calls that.
     const { aborted, reason } = work.abort.signal;
-    const described = asKernel(() => describeError(aborted && isAbortError(error) ? reason : error));
+    const described = describeError(aborted && isAbortError(error) ? reason : error);
     if (!request.silent) publish("error", described, { work });
     done({ status: "error", ...described, died: false });
   };
-  const end = (ended: Ended): void => {
-    if (phase === "running" && work.unset.size > 0)
-      asKernel(() => {
-        for (const unset of work.unset) settleBindings(unset);
-      });
+  const settle = (ended: Ended): void => {
+    if (phase === "running") for (const unset of work.unset) settleBindings(unset);
     if ("error" in ended) {
       fail(ended.error);
       return;
@@ -65,6 +63,7 @@ export function execute(request: Execute): void {
       }
     });
   };
+  const end = (ended: Ended): void => asKernel(() => settle(ended));
   running.set(request.id, { work, end });
   holdStacks();
   void within(work, async () => {
@@ -219,7 +218,8 @@ export function interruptCells(seq: number, terminated: Work | undefined): void 
   const stillRunning = (some: readonly Running[]): boolean => some.some(({ work }) => running.has(work.id));
   const deadline = performance.now() + GRACE_MS;
   // Plain macrotasks: a termination may have emptied the microtask queue.
-  const wait = (): void => {
+  const wait = (): void => asKernel(stop);
+  const stop = (): void => {
     if (stillRunning(patient) && performance.now() < deadline) {
       plainTimeout(wait, 5);
       return;

@@ -7,7 +7,7 @@ import { RUNTIME } from "../cell/rewrite.js";
 import { notebookImport, notebookMeta, staticImport } from "../modules/notebookImport.js";
 import { notebookRequire } from "../modules/notebookRequire.js";
 import { bundleOf, display, displayables } from "../rich/display.js";
-import { freeze, importNamed, rememberEnvironment } from "./bindings.js";
+import { freeze, importNamed, plain, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
@@ -15,9 +15,11 @@ import { evaluateInterruptibly, forgetEvaluation, runEvaluated } from "./evaluat
 import { installGuards } from "./guards.js";
 import { repairImmediates } from "./immediates.js";
 import { inputAsync, promptSync } from "./input.js";
-import { asKernel } from "./intrinsics.js";
+import { asKernel, leaveKernel } from "./intrinsics.js";
 import { criticalSection, flushStreams, send } from "./output.js";
 import { type Shared, slot } from "./shared.js";
+
+const { defineProperty } = Reflect;
 
 const named: KernelGlobals = {
   display,
@@ -39,6 +41,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
     fn: nameFunction,
     beforeTermination: () => {
       noteTerminated();
+      leaveKernel();
       leaveCallbacks();
       // Nothing else may run, and enter something, before the termination itself: what follows at once is dispatched at once.
       // (Spinning, not waiting: what is terminated may itself be inside Atomics.wait, which cannot be entered twice.)
@@ -120,6 +123,6 @@ function lazily(name: string, make: () => unknown): void {
 
 /** A top-level function was renamed so that its name means the newest binding; give it its own name back. */
 function nameFunction(name: string, made: object): object {
-  Object.defineProperty(made, "name", { value: name, configurable: true });
+  defineProperty(made, "name", plain({ value: name, configurable: true }));
   return made;
 }

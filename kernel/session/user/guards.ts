@@ -10,6 +10,7 @@ import type { MessagePort, Worker, WorkerOptions } from "node:worker_threads";
 import { SYNC_MARK } from "../messages.js";
 import { currentWork, ownWork, within } from "./context.js";
 import { clear, start } from "./immediates.js";
+import { taken } from "./intrinsics.js";
 import { criticalSection, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
@@ -19,6 +20,9 @@ type Start = (callback: Callback, ...rest: unknown[]) => unknown;
 
 const require = createRequire(import.meta.url);
 const writeToDescriptor = writeSync;
+const { apply } = Reflect;
+const addTo = taken(Set.prototype.add);
+const deleteFrom = taken(Set.prototype.delete);
 let memory: Shared;
 let watchdogPort: MessagePort;
 
@@ -110,11 +114,11 @@ function guarded(start: Start, stop: (timer: unknown) => void, original: Start, 
     if (work?.interrupted) throw new InterruptedError();
     const end = (): void => stop(timer);
     const once = function (this: unknown, ...args: unknown[]): unknown {
-      work?.running.delete(end);
-      return callback.apply(this, args);
+      if (work) deleteFrom(work.running, end);
+      return apply(callback, this, args);
     };
     const timer = start(repeats ? callback : once, ...rest);
-    work?.running.add(end);
+    if (work) addTo(work.running, end);
     return timer;
   };
 }

@@ -6,6 +6,8 @@
 const { defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, setPrototypeOf } = Reflect;
 const globals = globalThis;
 const objectPrototype = Object.prototype;
+const arrayPrototype = Array.prototype;
+const { call } = Function.prototype;
 
 /** A property as it was at the start. */
 interface Kept {
@@ -28,10 +30,32 @@ const RELIED_ON =
     " ",
   );
 
+/** The same of what only some members are relied on. */
+const MEMBERS: Readonly<Record<string, string>> = {
+  Atomics: "add sub exchange load store notify wait compareExchange",
+  Math: "max min floor ceil",
+  Buffer: "from alloc allocUnsafe allocUnsafeSlow isBuffer isEncoding concat byteLength",
+  "Buffer.prototype": "copy readUInt32LE toString utf8Slice utf8Write write writeUInt32LE writeUInt8",
+  "TextEncoder.prototype": "encode encodeInto",
+  "TextDecoder.prototype": "decode",
+  "DataView.prototype": "getUint32 setUint32",
+  "WeakSet.prototype": "add has delete",
+  "AbortController.prototype": "abort",
+  "EventTarget.prototype": "addEventListener removeEventListener dispatchEvent",
+  process: "cwd nextTick",
+};
+
 let kept: Kept[] | undefined;
 let plainKeys = 0;
 /** What is put back when the kernel has done its work; undefined: the user's code runs. */
 let replaced: Replaced[] | undefined;
+
+/** A method as it is at the start, to be called with its object first: for what the kernel does in the midst of the user's code. */
+export function taken<Arguments extends unknown[], Result>(
+  method: (...args: Arguments) => Result,
+): (self: unknown, ...args: Arguments) => Result {
+  return call.bind(method) as (self: unknown, ...args: Arguments) => Result;
+}
 
 /** Remember how things are now. To be called before the first cell. */
 export function keepIntrinsics(): void {
@@ -40,23 +64,50 @@ export function keepIntrinsics(): void {
   keepAll(globals, kept);
   for (const name of RELIED_ON) {
     const holder: unknown = Reflect.get(globals, name);
-    if ((typeof holder !== "object" && typeof holder !== "function") || holder === null) continue;
+    if (!isObject(holder)) continue;
     keepAll(holder, kept);
+    // That of Function is a function.
     const prototype: unknown = Reflect.get(holder, "prototype");
-    if (typeof prototype === "object" && prototype !== null) keepAll(prototype, kept);
+    if (isObject(prototype)) keepAll(prototype, kept);
   }
   for (const shared of [Uint8Array.prototype, [][Symbol.iterator](), new Map().entries(), new Set().values()])
     keepAll(Object.getPrototypeOf(shared) as object, kept);
+  keepAll(Function.prototype, nodes, ["apply"]);
+  keepAll(arrayPrototype, nodes, ["pop"]);
+  for (const [path, members] of Object.entries(MEMBERS)) {
+    let holder: unknown = globals;
+    for (const step of path.split(".")) holder = Reflect.get(holder as object, step);
+    keepAll(holder as object, kept, members.split(" "));
+  }
   plainKeys = ownKeys(objectPrototype).length;
 }
 
-function keepAll(holder: object, all: Kept[]): void {
-  for (const key of ownKeys(holder)) {
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function keepAll(holder: object, all: Kept[], keys: readonly PropertyKey[] = ownKeys(holder)): void {
+  for (const key of keys) {
     const descriptor = getOwnPropertyDescriptor(holder, key);
     // What is an accessor on a global is loaded when it is first read.
     if (!descriptor?.configurable || !("value" in descriptor)) continue;
     setPrototypeOf(descriptor, null);
     all.push({ holder: holder as Record<PropertyKey, unknown>, key, value: descriptor.value as unknown, descriptor });
+  }
+}
+
+/** What Node itself calls by name whenever it calls back: without it no message would arrive any more. */
+const nodes: Kept[] = [];
+let resting: Replaced[] = [];
+
+/** Run what a message asks for. Between messages Node's own methods are in their places. */
+export function awake<T>(body: () => T): T {
+  putBack(resting);
+  resting = [];
+  try {
+    return body();
+  } finally {
+    resting = takeFrom(nodes, []);
   }
 }
 
@@ -85,35 +136,51 @@ export function asUser<T>(body: () => T): T {
 /** JavaScript was terminated, perhaps in the middle of the kernel's work. */
 export function leaveKernel(): void {
   giveBack();
+  if (resting.length === 0) resting = takeFrom(nodes, []);
 }
 
 function takeBack(all: readonly Kept[]): Replaced[] {
   const found: Replaced[] = [];
-  let count = 0;
-  const note = (holder: object, key: PropertyKey): void => {
-    const users = getOwnPropertyDescriptor(holder, key);
-    if (users) setPrototypeOf(users, null);
-    const entry = { holder, key, users };
-    setPrototypeOf(entry, null);
-    defineProperty(found, count++, plain(entry));
-  };
   // Foreign keys first: they would be part of every descriptor.
   const keys = ownKeys(objectPrototype);
   if (keys.length > plainKeys) {
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as PropertyKey;
       if (isKept(all, key)) continue;
-      note(objectPrototype, key);
+      note(found, objectPrototype, key);
       deleteProperty(objectPrototype, key);
     }
   }
+  // And those that every array has where it is empty: numbers, which come first, and make it longer.
+  const indices = arrayPrototype.length > 0 ? ownKeys(arrayPrototype) : [];
+  for (let index = 0; index < indices.length && isIndex(indices[index]); index++) {
+    note(found, arrayPrototype, indices[index] as PropertyKey);
+    deleteProperty(arrayPrototype, indices[index] as PropertyKey);
+  }
+  return takeFrom(all, found);
+}
+
+/** Put the originals in their places; adds what stood there to `found`. */
+function takeFrom(all: readonly Kept[], found: Replaced[]): Replaced[] {
   for (let index = 0; index < all.length; index++) {
     const one = all[index] as Kept;
     if (one.holder[one.key] === one.value) continue;
-    note(one.holder, one.key);
+    note(found, one.holder, one.key);
     defineProperty(one.holder, one.key, one.descriptor);
   }
   return found;
+}
+
+function note(found: Replaced[], holder: object, key: PropertyKey): void {
+  const users = getOwnPropertyDescriptor(holder, key);
+  if (users) setPrototypeOf(users, null);
+  const entry = { holder, key, users };
+  setPrototypeOf(entry, null);
+  defineProperty(found, found.length, plain(entry));
+}
+
+function isIndex(key: PropertyKey | undefined): boolean {
+  return typeof key === "string" && +key >= 0;
 }
 
 function isKept(all: readonly Kept[], key: PropertyKey): boolean {
@@ -127,10 +194,13 @@ function isKept(all: readonly Kept[], key: PropertyKey): boolean {
 function giveBack(): void {
   const mine = replaced;
   replaced = undefined;
-  if (!mine) return;
-  for (let index = mine.length - 1; index >= 0; index--) {
-    const { holder, key, users } = mine[index] as Replaced;
-    if (users) defineProperty(holder, key, users);
+  if (mine) putBack(mine);
+}
+
+function putBack(users: readonly Replaced[]): void {
+  for (let index = users.length - 1; index >= 0; index--) {
+    const { holder, key, users: mine } = users[index] as Replaced;
+    if (mine) defineProperty(holder, key, mine);
     else deleteProperty(holder, key);
   }
 }

@@ -3,7 +3,7 @@ import { messageFrame, streamFrameStart } from "../frames.js";
 import type { PublishType } from "../handle.js";
 import type { FromUser } from "../messages.js";
 import { currentWork } from "./context.js";
-import { asKernel } from "./intrinsics.js";
+import { asKernel, taken } from "./intrinsics.js";
 import {
   enterCritical,
   GATHERED_BYTES,
@@ -18,8 +18,15 @@ import {
 } from "./shared.js";
 import { InterruptedError, type Work } from "./work.js";
 
+/** Taken before any cell can replace them: text is also written while a cell's own code runs. */
+const { exchange, load, notify, store, wait } = Atomics;
+
 let state: Shared;
 const encoder = new TextEncoder();
+const encodeInto = taken(encoder.encodeInto);
+const set = taken(Uint8Array.prototype.set);
+const subarray = taken(Uint8Array.prototype.subarray);
+const slice = taken(String.prototype.slice);
 /** Whose text the frame under construction holds. */
 let openName = "";
 let openParent: unknown;
@@ -63,10 +70,12 @@ export function publish(
     soon?: boolean;
   } = {},
 ): void {
-  const { work = currentWork(), metadata = {}, buffers } = options;
-  const message = { type: "publish", msgType, content, metadata, parent: work?.parent } as const;
-  if (options.soon && !buffers) sendSoon(message);
-  else send(message, buffers);
+  asKernel(() => {
+    const { work = currentWork(), metadata = {}, buffers, soon } = options;
+    const message = { type: "publish", msgType, content, metadata, parent: work?.parent } as const;
+    if (soon && !buffers) sendSoon(message);
+    else send(message, buffers);
+  });
 }
 
 /** Write text to a stream of the current cell. Cheap: P sees it at the next message, when 64 kB are full, or 40 ms later. */
@@ -77,28 +86,28 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
     const parent = work?.parent;
     let rest = text;
     while (rest !== "") {
-      let length = Atomics.load(state.control, slot.length);
-      const open = length > Atomics.load(state.control, slot.sealed);
+      let length = load(state.control, slot.length);
+      const open = length > load(state.control, slot.sealed);
       const fits = open
         ? openName === name && openParent === parent && length <= GATHERED_BYTES - 8
         : length <= GATHERED_BYTES / 2;
       if (!fits) {
-        writeGathered(state);
+        asKernel(() => writeGathered(state));
         length = 0;
       }
       if (!open || !fits) {
         openName = name;
         openParent = parent;
-        const start = streamFrameStart({ name, parent });
+        const start = asKernel(() => streamFrameStart({ name, parent }));
         if (start.length > GATHERED_BYTES / 2 - 8)
           throw new RangeError(`the request's header is ${start.length} bytes long, too much to echo`);
-        state.gathered.set(start, length);
+        set(state.gathered, start, length);
         length += start.length;
       }
-      const { read, written } = encoder.encodeInto(rest, state.gathered.subarray(length));
-      Atomics.store(state.control, slot.length, length + written);
-      rest = read === rest.length ? "" : rest.slice(read);
-      if (rest !== "") writeGathered(state);
+      const { read, written } = encodeInto(encoder, rest, subarray(state.gathered, length));
+      store(state.control, slot.length, length + written);
+      rest = read === rest.length ? "" : slice(rest, read);
+      if (rest !== "") asKernel(() => writeGathered(state));
     }
     callWatchdog();
   });
@@ -106,7 +115,7 @@ export function writeStream(name: "stdout" | "stderr", text: string, work = curr
 
 /** Write out the text gathered so far. */
 export function flushStreams(): void {
-  locked(() => writeGathered(state));
+  asKernel(() => locked(() => writeGathered(state)));
 }
 
 /** Hold off termination while `body` runs: for commits that must be whole. */
@@ -124,8 +133,8 @@ let inspected = 0;
 function locked(body: () => void): void {
   for (;;) {
     enterCritical(state);
-    while (!tryLock(state)) Atomics.wait(state.control, slot.lock, 1, 5);
-    const latest = Atomics.load(state.control, slot.inspected);
+    while (!tryLock(state)) wait(state.control, slot.lock, 1, 5);
+    const latest = load(state.control, slot.inspected);
     if (latest === inspected) break;
     // V8 takes up a message for the inspector wherever it comes to a loop's end: here, as what the message runs may itself write
     // or stop, and nobody can hear of that while we hold the lock.
@@ -143,19 +152,19 @@ function locked(body: () => void): void {
 
 /** What was gathered leaves within 40 ms. Waking the watchdog takes time: it stays awake while there is something to do. */
 function callWatchdog(): void {
-  if (Atomics.exchange(state.control, slot.watching, 2) === 0) Atomics.notify(state.control, slot.length);
+  if (exchange(state.control, slot.watching, 2) === 0) notify(state.control, slot.length);
 }
 
 /** Put a whole frame behind what was gathered; one that is too large is written at once. */
 function gather(frame: Uint8Array): void {
   sealGathered(state);
-  if (Atomics.load(state.control, slot.length) + frame.length > GATHERED_BYTES) writeGathered(state);
+  if (load(state.control, slot.length) + frame.length > GATHERED_BYTES) writeGathered(state);
   if (frame.length > GATHERED_BYTES) {
     writeAll(frame);
     return;
   }
-  const start = Atomics.load(state.control, slot.length);
+  const start = load(state.control, slot.length);
   state.gathered.set(frame, start);
-  Atomics.store(state.control, slot.sealed, start + frame.length);
-  Atomics.store(state.control, slot.length, start + frame.length);
+  store(state.control, slot.sealed, start + frame.length);
+  store(state.control, slot.length, start + frame.length);
 }

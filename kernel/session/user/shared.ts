@@ -5,6 +5,9 @@
 import { writeSync } from "node:fs";
 import { sealStream } from "../frames.js";
 
+/** Taken before any cell can replace them: text is also written while a cell's own code runs. */
+const { add, compareExchange, load, notify, store, sub, wait } = Atomics;
+
 /** Descriptor on which U writes frames to P (blocking, so that a flood waits for its reader). */
 export const TO_P = 3;
 /** Descriptor on which U's watchdog reads frames from P. */
@@ -71,48 +74,48 @@ export function shared(memory: SharedArrayBuffer = new SharedArrayBuffer(CONTROL
 /** Hold off termination (main thread). Waits while the watchdog is terminating: then it never returns. */
 export function enterCritical({ control }: Shared): void {
   for (let posted = 0; ; ) {
-    const depth = Atomics.add(control, slot.critical, 1);
-    if (depth > 0 || Atomics.load(control, slot.terminating) === 0) return;
-    Atomics.sub(control, slot.critical, 1);
-    posted += Atomics.load(control, slot.posted);
+    const depth = add(control, slot.critical, 1);
+    if (depth > 0 || load(control, slot.terminating) === 0) return;
+    sub(control, slot.critical, 1);
+    posted += load(control, slot.posted);
     // This loop would not have come so far.
-    if (posted > 2) Atomics.store(control, slot.swallowed, 1);
-    Atomics.wait(control, slot.terminating, 1, posted > 0 ? 20 : 100);
+    if (posted > 2) store(control, slot.swallowed, 1);
+    wait(control, slot.terminating, 1, posted > 0 ? 20 : 100);
   }
 }
 
 /** Allow termination again. */
 export function leaveCritical({ control }: Shared): void {
-  Atomics.sub(control, slot.critical, 1);
+  sub(control, slot.critical, 1);
 }
 
 /** Take the lock if it is free. */
 export function tryLock({ control }: Shared): boolean {
-  return Atomics.compareExchange(control, slot.lock, 0, 1) === 0;
+  return compareExchange(control, slot.lock, 0, 1) === 0;
 }
 
 /** Give the lock back. */
 export function unlock({ control }: Shared): void {
-  Atomics.store(control, slot.lock, 0);
-  Atomics.notify(control, slot.lock, 1);
+  store(control, slot.lock, 0);
+  notify(control, slot.lock, 1);
 }
 
 /** End the stream frame under construction, if there is one. The lock must be held. */
 export function sealGathered({ control, gathered }: Shared): void {
-  const length = Atomics.load(control, slot.length);
-  const sealed = Atomics.load(control, slot.sealed);
+  const length = load(control, slot.length);
+  const sealed = load(control, slot.sealed);
   if (length > sealed) sealStream(gathered.subarray(sealed), length - sealed);
-  Atomics.store(control, slot.sealed, length);
+  store(control, slot.sealed, length);
 }
 
 /** Write what was gathered to P: each write wakes it, which takes longer than a small cell. The lock must be held. */
 export function writeGathered(state: Shared): void {
-  const length = Atomics.load(state.control, slot.length);
+  const length = load(state.control, slot.length);
   if (length === 0) return;
   sealGathered(state);
   writeAll(state.gathered.subarray(0, length));
-  Atomics.store(state.control, slot.sealed, 0);
-  Atomics.store(state.control, slot.length, 0);
+  store(state.control, slot.sealed, 0);
+  store(state.control, slot.length, 0);
 }
 
 /** Write all bytes to P. Blocks while P's pipe is full; a vanished P is no error: U is about to be ended. */

@@ -12,11 +12,14 @@ import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
 import { repairImmediates } from "./immediates.js";
 import { answerInput, connectInput } from "./input.js";
-import { asKernel, keepIntrinsics, leaveKernel } from "./intrinsics.js";
+import { asKernel, awake, keepIntrinsics, leaveKernel } from "./intrinsics.js";
 import { connectOutput, send } from "./output.js";
 import type { Relayed } from "./relay.js";
 import { DIRECT_BYTES, DIRECTLY_FROM_P, type Shared, slot } from "./shared.js";
 import { installStreams } from "./streams.js";
+
+/** Taken before a cell can replace it. */
+const { store } = Atomics;
 
 /** Start serving P. */
 export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): void {
@@ -25,7 +28,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   const take = (relayed: Relayed): boolean => {
     if (relayed.index !== next) return false;
     next++;
-    Atomics.store(memory.control, slot.received, next);
+    store(memory.control, slot.received, next);
     return true;
   };
   let direct = 0;
@@ -35,7 +38,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
     if ((later[0]?.direct ?? 0) > direct) return;
     const relayed = later.shift();
     if (later.length > 0) plainTimeout(takeUp, 0);
-    if (relayed) asKernel(() => handle(relayed.message, relayed.buffers, memory));
+    if (relayed) awake(() => asKernel(() => handle(relayed.message, relayed.buffers, memory)));
   };
   const postpone = (relayed: Relayed): void => {
     later.push(relayed);
@@ -57,7 +60,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
     if (!take(relayed)) return;
     if (relayed.message.type === "interrupt") passDirect(relayed.direct);
     if (later.length > 0 || relayed.direct > direct) postpone(relayed);
-    else asKernel(() => handle(relayed.message, relayed.buffers, memory));
+    else awake(() => asKernel(() => handle(relayed.message, relayed.buffers, memory)));
   });
   readDirectly((sent) => {
     if (sent.direct <= direct) return;
@@ -67,13 +70,9 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   watchdog.unref();
   installStreams(watchdog);
   watchErrors(memory);
-  process.on("SIGINT", () => {
-    // A cell that listens itself has its own way with it.
-    if (process.listenerCount("SIGINT") === 1) send({ type: "sigint" });
-  });
   installGlobals(memory, port);
   keepIntrinsics();
-  Atomics.store(memory.control, slot.ready, 1);
+  store(memory.control, slot.ready, 1);
   send({ type: "ready" });
 }
 
@@ -89,10 +88,12 @@ function readDirectly(take: (sent: Sent) => void): void {
     onread: {
       buffer: Buffer.alloc(DIRECT_BYTES),
       callback: (length, buffer) => {
-        asKernel(() => {
-          for (const { head } of new FrameDecoder().push(Buffer.from(buffer.buffer, buffer.byteOffset, length)))
-            take(head as Sent);
-        });
+        awake(() =>
+          asKernel(() => {
+            for (const { head } of new FrameDecoder().push(Buffer.from(buffer.buffer, buffer.byteOffset, length)))
+              take(head as Sent);
+          }),
+        );
         return true;
       },
     },
@@ -107,12 +108,14 @@ function handle(message: ToUser, buffers: readonly Uint8Array[], memory: Shared)
       execute(message);
       return;
     case "interrupt":
-      Atomics.store(memory.control, slot.seen, message.seq);
+      store(memory.control, slot.seen, message.seq);
       leaveKernel();
-      forgetEntered();
-      repairImmediates();
-      Atomics.store(memory.control, slot.syncChild, 0);
-      interruptCells(message.seq, takeTerminated());
+      asKernel(() => {
+        forgetEntered();
+        repairImmediates();
+        store(memory.control, slot.syncChild, 0);
+        interruptCells(message.seq, takeTerminated());
+      });
       return;
     case "comm":
       void handleComm(message, buffers);
@@ -121,15 +124,17 @@ function handle(message: ToUser, buffers: readonly Uint8Array[], memory: Shared)
       answerInput(message);
       return;
     case "complete":
-      void import("./runtimeValues.js").then(({ complete }) => {
-        send({ type: "completed", seq: message.seq, matches: complete(message.expression) });
-      });
+      void import("./runtimeValues.js").then(({ complete }) =>
+        asKernel(() => send({ type: "completed", seq: message.seq, matches: complete(message.expression) })),
+      );
       return;
     case "inspect":
-      void import("./runtimeValues.js").then(({ inspectExpression }) => {
-        const bundle = inspectExpression(message.expression, message.detailLevel);
-        send({ type: "inspected", seq: message.seq, ...(bundle && { bundle }) });
-      });
+      void import("./runtimeValues.js").then(({ inspectExpression }) =>
+        asKernel(() => {
+          const bundle = inspectExpression(message.expression, message.detailLevel);
+          send({ type: "inspected", seq: message.seq, ...(bundle && { bundle }) });
+        }),
+      );
       return;
     case "helped":
       void import("../magics/help.js").then(({ answerHelp }) => answerHelp(message.id, message.bundle));
