@@ -78,6 +78,8 @@ export type FromUser =
   | { readonly type: "diagnostics"; readonly mode: "off" | "warn" | "strict" }
   /** A synchronous child process begins or has ended: {@link SYNC_MARK} was written to the inherited descriptors as well. */
   | { readonly type: "sync"; readonly begins: boolean; readonly parent: unknown }
+  /** SIGINT came to U itself, as by `process.kill(process.pid, "SIGINT")`: an interrupt is asked for. */
+  | { readonly type: "sigint" }
   | { readonly type: "exiting"; readonly reason: string };
 
 /** Head of a stream frame. */

@@ -440,6 +440,9 @@ class UserProcess<Parent> {
       case "diagnostics":
         this.#events.diagnosticsMode?.(message.mode);
         return;
+      case "sigint":
+        void this.interrupt();
+        return;
       case "exiting":
         this.#exiting = message.reason;
         return;

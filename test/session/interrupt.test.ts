@@ -67,6 +67,15 @@ describe("interrupt", () => {
     return what.startsWith("prompt") || what === "input" ? mute : book;
   }
 
+  it("may be sent by a cell to itself, unless it listens for SIGINT", async () => {
+    const self = "process.kill(process.pid, 'SIGINT'); await new Promise(r => setTimeout(r, 20_000))";
+    const { outcome } = await run(self);
+    assert.equal(outcome.status === "error" && outcome.ename, "KeyboardInterrupt");
+    const heard = "await new Promise(r => { process.once('SIGINT', r); process.kill(process.pid, 'SIGINT') })";
+    assert.equal((await run(heard)).text, "'SIGINT'");
+    assert.deepEqual(book.exits, []);
+  });
+
   it("ends the loop, not just the wait for it", async () => {
     await interrupted(
       "globalThis.ticks = 0; for (;;) { await new Promise(r => setTimeout(r, 2)); (globalThis as any).ticks++ }",

@@ -70,6 +70,10 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   watchdog.unref();
   installStreams(watchdog);
   watchErrors(memory);
+  process.on("SIGINT", () => {
+    // A cell that listens itself has its own way with it.
+    if (process.listenerCount("SIGINT") === 1) send({ type: "sigint" });
+  });
   installGlobals(memory, port);
   keepIntrinsics();
   store(memory.control, slot.ready, 1);
