@@ -32,6 +32,11 @@ export class Breakpoints {
     this.#scripts = scripts;
   }
 
+  /** Whether the user has set some in a file. */
+  has(path: string): boolean {
+    return this.#byPath.has(path);
+  }
+
   /** What was asked for, with the lines where it will stop. */
   get list(): DebugInfo["breakpoints"] {
     return [...this.#byPath].map(([source, list]) => ({

@@ -20,7 +20,7 @@ import {
   readEnvelope,
 } from "./requests.js";
 import { scopesOf } from "./scopes.js";
-import { NEVER_PAUSED, Scripts } from "./scripts.js";
+import { Scripts } from "./scripts.js";
 import { evaluable, interruptible, isName } from "./syntax.js";
 import { describe, Variables } from "./variables.js";
 
@@ -214,6 +214,9 @@ export class DebugAdapter {
   async #attach({ justMyCode = true }: Arguments<"attach">): Promise<undefined> {
     this.#execution.justMyCode = justMyCode;
     await this.#start();
+    await this.#inOrder(async () => {
+      if (this.#enabled) await this.#execution.watch();
+    });
     this.#emit("initialized");
     this.#emit("process", { name: "TypeScript", isLocalProcess: true, startMethod: "attach" });
   }
@@ -228,10 +231,9 @@ export class DebugAdapter {
     });
     await Promise.all([
       this.#inspector.call("Debugger.enable", {}),
-      this.#inspector.call("Debugger.setBlackboxPatterns", { patterns: NEVER_PAUSED }),
       this.#inspector.call("Debugger.setSkipAllPauses", { skip: false }),
       this.#inspector.call("Debugger.setAsyncCallStackDepth", { maxDepth: ASYNC_DEPTH }),
-      this.#execution.watchThrows(),
+      this.#execution.watch(),
       this.#breakpoints.wait(),
       this.#breakpoints.placeInFiles(),
     ]);
@@ -317,7 +319,7 @@ export class DebugAdapter {
   #setExceptions(filters: readonly string[]): Promise<undefined> {
     return this.#inOrder<undefined>(async () => {
       this.#execution.filters = filters;
-      if (this.#enabled) await this.#execution.watchThrows();
+      if (this.#enabled) await this.#execution.watch();
     });
   }
 

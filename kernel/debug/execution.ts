@@ -9,7 +9,7 @@ import {
   type RemoteObject,
   thrownBy,
 } from "./cdp.js";
-import type { Scripts, SourcePosition } from "./scripts.js";
+import { NOT_PAUSED, type Scripts, type SourcePosition } from "./scripts.js";
 import { isInsideTry } from "./syntax.js";
 import { describe } from "./variables.js";
 
@@ -123,14 +123,28 @@ export class Execution {
 
   // ---- what the user asks -----------------------------------------------------------------------------------------
 
-  /** Which exceptions stop. V8 is told by `watchThrows`. */
+  /** Which exceptions stop. V8 is told by `watch`. */
   set filters(filters: readonly string[]) {
     this.#filters = filters;
   }
 
-  /** V8 calls caught what the kernel catches around a cell: it is asked for every throw, and what is uncaught is decided here. */
-  async watchThrows(): Promise<void> {
-    await this.#inspector.call("Debugger.setPauseOnExceptions", { state: this.#filters.length > 0 ? "all" : "none" });
+  /**
+   * Tells V8 where to pause. It calls caught what the kernel catches around a cell: it is asked for every throw, also of what the
+   * user's code calls, and what is uncaught is decided here. A pause that was asked for may come in the kernel's code, as V8 forgets
+   * it else, and is led out of it.
+   */
+  async watch(): Promise<void> {
+    const throws = this.#filters.length > 0;
+    const { kernel, node, packages } = NOT_PAUSED;
+    const patterns = [
+      ...(this.#pausing ? [] : [kernel]),
+      ...(throws ? [] : [node]),
+      ...(throws || !this.justMyCode ? [] : [packages]),
+    ];
+    await Promise.all([
+      this.#inspector.call("Debugger.setBlackboxPatterns", { patterns }),
+      this.#inspector.call("Debugger.setPauseOnExceptions", { state: throws ? "all" : "none" }),
+    ]);
   }
 
   /** Stops at the next statement of the user's; where nothing runs, at the first of the next cell. */
@@ -138,6 +152,7 @@ export class Execution {
     if (this.#stop !== undefined) return;
     this.#pausing = true;
     await this.#breakpoints.wait(true);
+    await this.watch();
     await this.#inspector.call("Debugger.pause", {});
     let repeats = 0;
     const again = setInterval(() => {
@@ -234,9 +249,9 @@ export class Execution {
     const hit = paused.hitBreakpoints?.some((id) => id !== this.#entry) === true;
     const top = paused.callFrames[0];
     const topShown = top !== undefined && this.#isShown(top.location);
-    if (exception !== undefined && !(topShown && (await this.#isWanted(paused))))
-      return this.#goOn(paused, this.#step?.method ?? "Debugger.resume");
     const frames = this.#framesOf(paused);
+    if (exception !== undefined && !(callsOf(frames) > 0 && (await this.#isWanted(paused, topShown))))
+      return this.#goOn(paused, this.#step?.method ?? "Debugger.resume");
     if (exception === undefined && !hit) {
       const further = this.#further(frames, topShown);
       if (further === "Debugger.resume") this.#step = undefined;
@@ -257,7 +272,11 @@ export class Execution {
     });
     if (this.#pausing) {
       this.#pausing = false;
-      await this.#inOrder(() => this.#breakpoints.wait()).catch(() => undefined);
+      const settled = async () => {
+        await this.#breakpoints.wait();
+        await this.watch();
+      };
+      await this.#inOrder(settled).catch(() => undefined);
     }
   }
 
@@ -320,18 +339,24 @@ export class Execution {
   #isShown(location: Location): boolean {
     const ownership = this.#scripts.ownership(location.scriptId);
     if (ownership === "mine") return this.#scripts.original(location) !== undefined;
-    return ownership === "package" && !this.justMyCode;
+    if (ownership === "internal") return false;
+    const path = this.#scripts.path(location.scriptId);
+    return !this.justMyCode || (path !== undefined && this.#breakpoints.has(path));
   }
 
   /** Whether the user wants to stop at a throw: all of them, or those that no `catch` of the code on the stack will get. */
-  async #isWanted({ callFrames, asyncStackTrace, data }: Paused): Promise<boolean> {
-    if (this.#filters.includes("raised") || this.#filters.includes("all")) return true;
+  async #isWanted({ callFrames, asyncStackTrace, data }: Paused, topShown: boolean): Promise<boolean> {
+    if (topShown && (this.#filters.includes("raised") || this.#filters.includes("all"))) return true;
+    if (!this.#filters.includes("uncaught")) return false;
     if (data?.uncaught === true) return true;
-    const locations = callFrames.map(({ location }): Location => location);
+    // Node calls what it calls in a try of its own; what counts is a try of what the user's code has called.
+    const mine = callFrames.findLastIndex(({ location }) => this.#scripts.ownership(location.scriptId) !== "internal");
+    const locations = callFrames.slice(0, mine + 1).map(({ location }): Location => location);
     for (let trace = asyncStackTrace; trace !== undefined; trace = trace.parent)
       if (trace.description === "await") locations.push(...trace.callFrames.slice(0, 1));
     for (const location of locations) {
-      if (this.#scripts.ownership(location.scriptId) === "internal") continue;
+      const { scriptId } = location;
+      if (this.#scripts.ownership(scriptId) === "internal" && !this.#scripts.isNodes(scriptId)) continue;
       if (await this.#isCaughtAt(location)) return false;
     }
     return true;

@@ -41,10 +41,14 @@ interface Origin {
 const KERNEL_FOLDER = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
 /**
- * Addresses of code in which V8 shall never pause by itself. In the kernel's it must not: it may hold the lock of the pipe on which
- * the pause would be told.
+ * Addresses of code in which V8 shall not pause by itself. In the kernel's it must not: it may hold the lock of the pipe on which the
+ * pause would be told.
  */
-export const NEVER_PAUSED = ["^node:", `^${escaped(pathToFileURL(KERNEL_FOLDER).href)}/`];
+export const NOT_PAUSED = {
+  kernel: `^${escaped(pathToFileURL(KERNEL_FOLDER).href)}/`,
+  node: "^node:",
+  packages: "[\\\\/]node_modules[\\\\/]",
+};
 
 /** Text as a regular expression that matches it. */
 export function escaped(text: string): string {
@@ -94,6 +98,11 @@ export class Scripts {
 
   ownership(scriptId: string): Ownership {
     return this.#byId.get(scriptId)?.ownership ?? "internal";
+  }
+
+  /** Whether a script is a part of Node. */
+  isNodes(scriptId: string): boolean {
+    return this.#byId.get(scriptId)?.url.startsWith("node:") ?? false;
   }
 
   isCell(scriptId: string): boolean {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -303,6 +303,48 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.equal((await next("stopped")).text, "Error: caught");
     await ask("continue");
     assert.equal((await other).status, "ok");
+  });
+
+  test("packages: stepped over and through, stopped in where the user says so, their uncaught errors shown at the caller", async () => {
+    const folder = join(directory, "node_modules", "pkg");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{ "name": "pkg", "type": "module", "main": "index.js" }');
+    const path = join(folder, "index.js");
+    writeFileSync(
+      path,
+      "export function call(f) {\n  return f(1);\n}\nexport function fail() {\n  throw new Error('inside');\n}\n",
+    );
+    await ask("attach");
+    const running = run(
+      "import { call, fail } from 'pkg';\nfunction back(x: number) {\n  return x;\n}\ndebugger;\ncall(back);\n1",
+    );
+    await next("stopped");
+    for (const step of ["next", "stepIn"]) {
+      await ask(step);
+      await next("stopped");
+    }
+    assert.equal(await where(), `back ${name()}:3 < ${name()} ${name()}:6`);
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+    await ask("setBreakpoints", { source: { path }, breakpoints: [{ line: 2 }] });
+    const again = run("call(back)");
+    await next("stopped");
+    assert.equal(await where(), `call index.js:2 < ${name()} ${name()}:1`);
+    await ask("continue");
+    await again;
+    await ask("setBreakpoints", { source: { path }, breakpoints: [] });
+    await ask("setExceptionBreakpoints", { filters: ["uncaught"] });
+    for (const [code, text] of [
+      ["fail()", "Error: inside"],
+      ["try { fail() } catch {}\nrequire('node:fs').readFileSync('/no/such')", "Error: ENOENT: no such file"],
+    ] as const) {
+      const failing = run(code);
+      assert.ok(String((await next("stopped")).text).startsWith(text), text);
+      assert.equal(await where(), `${name()} ${name()}:${code.split("\n").length}`);
+      await ask("continue");
+      assert.equal((await failing).status, "error");
+    }
+    assert.equal((await run("require('node:fs').existsSync('/no/such')")).status, "ok", "what Node catches is caught");
   });
 
   test("pause in an endless loop, and an interrupt while stopped", async () => {
@@ -666,8 +708,10 @@ describe("debugger", { timeout: 120_000 }, () => {
     const endless = async (frameId?: number) => {
       const given = { expression: "(() => { for (;;); })()", ...(frameId === undefined ? {} : { frameId }) };
       const evaluated = adapter.request({ seq: seq++, command: "evaluate", arguments: given });
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      await session.interrupt();
+      // It may not have begun yet.
+      const again = setInterval(() => void session.interrupt(), 100);
+      await evaluated;
+      clearInterval(again);
       assert.match((await evaluated).message ?? "", /KeyboardInterrupt/);
     };
     await endless();

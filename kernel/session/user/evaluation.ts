@@ -18,7 +18,6 @@ export function evaluateInterruptibly({ control }: Shared, body: Body): unknown 
   if (present || process.platform === "win32") return body();
   script ??= new Script(`${RUNTIME}.evaluated()`);
   present = body;
-  Atomics.store(control, slot.evaluating, 1);
   try {
     return script.runInThisContext({ breakOnSigint: true, displayErrors: false });
   } catch (error) {
@@ -32,6 +31,7 @@ export function evaluateInterruptibly({ control }: Shared, body: Body): unknown 
 
 /** The body itself; called by the script that a signal ends. */
 export function runEvaluated({ control }: Shared): unknown {
+  Atomics.store(control, slot.evaluating, 1);
   try {
     return present?.();
   } finally {

@@ -354,6 +354,12 @@ function cdp({ seq, method, params }: Extract<ToUser, { type: "cdp" }>, done: ()
         return;
       }
       paused = true;
+      if (Atomics.load(control, slot.lock) === 1) {
+        // It holds the lock that we need to tell of it: in Node's code, called by the kernel's.
+        debug?.post(params.reason === "exception" ? "Debugger.resume" : "Debugger.stepOut");
+        inspected();
+        return;
+      }
       const unasked =
         stopping && !posting && !(Array.isArray(params.hitBreakpoints) && params.hitBreakpoints.length > 0);
       stopping = false;
