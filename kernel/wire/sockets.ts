@@ -40,7 +40,7 @@ export class KernelSockets {
     control: router(),
     stdin: router(true),
     heartbeat: router(),
-    iopub: new XPublisher({ sendHighWaterMark: 0, linger: 1000 }),
+    iopub: new XPublisher({ sendHighWaterMark: 0, sendTimeout: 0, linger: 1000 }),
   };
   readonly #outboxes: { readonly [Name in SocketName]: Outbox };
   #closed = false;
@@ -188,6 +188,7 @@ export class KernelSockets {
 function router(mandatory = false): Router {
   return new Router({
     sendHighWaterMark: 0,
+    sendTimeout: 0,
     receiveHighWaterMark: 0,
     linger: 1000,
     maxMessageSize: largestFrame,
