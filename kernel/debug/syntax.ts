@@ -1,5 +1,5 @@
-import { parseSync } from "oxc-parser";
 import { RUNTIME } from "../session/cell/rewrite.js";
+import { parse } from "../session/cell/syntax.js";
 import { stripTypes } from "../session/cell/transpile.js";
 
 interface Node {
@@ -23,7 +23,7 @@ function* children(node: Node): Iterable<readonly [key: string, child: Node]> {
 
 function programOf(file: "script.js" | "cell.ts", code: string): { root: unknown; problem: string | undefined } {
   const typescript = file === "cell.ts";
-  const { program, errors } = parseSync(file, code, {
+  const { program, errors } = parse(file, code, {
     lang: typescript ? "ts" : "js",
     sourceType: typescript ? "module" : "unambiguous",
   });

@@ -1,5 +1,4 @@
-import { parseSync } from "oxc-parser";
-import { type Node, walk } from "../session/cell/syntax.js";
+import { type Node, parse, walk } from "../session/cell/syntax.js";
 import type { Completeness } from "./answers.js";
 import { type Lexical, lexical } from "./lexical.js";
 import { blankMagics } from "./magicLines.js";
@@ -103,7 +102,7 @@ function continues(code: string, { open, start }: Lexical): boolean {
 
 /** Where the first error stands that the parser, or with `meaning` a walk through what it read, finds. */
 function firstError(code: string, meaning: boolean): number | undefined {
-  const [first] = parseSync("cell.ts", code, { sourceType: "module", showSemanticErrors: meaning }).errors;
+  const [first] = parse("cell.ts", code, { sourceType: "module", showSemanticErrors: meaning }).errors;
   return first === undefined ? undefined : (first.labels[0]?.start ?? 0);
 }
 
@@ -111,7 +110,7 @@ function firstError(code: string, meaning: boolean): number | undefined {
 function hasBadPattern(code: string): boolean {
   if (!/\/[^/*]/.test(code)) return false;
   let bad = false;
-  walk(parseSync("cell.ts", code, { sourceType: "module" }).program as unknown as Node, true, ({ type, regex }) => {
+  walk(parse("cell.ts", code).program, true, ({ type, regex }) => {
     if (type !== "Literal" || !regex) return !bad || undefined;
     const { pattern, flags } = regex as { readonly pattern: string; readonly flags: string };
     try {
@@ -127,7 +126,7 @@ function hasBadPattern(code: string): boolean {
 /** `function f(a: number)` alone is the head of an overload to the parser; in a cell its body is still to come. */
 function awaitsBody(code: string): boolean {
   if (!/\bfunction\b[^{}]*$/.test(code)) return false;
-  const last = parseSync("cell.ts", code, { sourceType: "module" }).program.body.at(-1);
+  const last = (parse("cell.ts", code).program.body as Node[]).at(-1);
   return last?.type === "TSDeclareFunction" && !last.declare;
 }
 

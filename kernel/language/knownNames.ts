@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BindingPattern, parseSync, type Statement } from "oxc-parser";
+import { excess } from "../session/cell/depth.js";
 import type { RuntimeName } from "./answers.js";
 import { packageRoot } from "./folders.js";
 import { kernelNames } from "./globals.js";
@@ -32,7 +33,7 @@ export function namesWithoutSession(cells: readonly string[]): readonly RuntimeN
   for (const name of kernelNames(join(root, "dist/kernel/index.d.ts"))) add(name, "variable");
   for (const cell of cells.slice(-MOST_CELLS)) {
     const code = blankMagics(cell);
-    if (lexical(code).depth > DEEPEST) continue;
+    if (lexical(code).depth > DEEPEST || excess(code)) continue;
     for (const statement of parseSync("cell.ts", code, { sourceType: "module" }).program.body) declared(statement, add);
   }
   return [...names.values()];

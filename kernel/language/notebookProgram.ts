@@ -1,8 +1,9 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ParserOptions, parseSync } from "oxc-parser";
+import type { ParserOptions } from "oxc-parser";
 import ts from "typescript";
+import { parse } from "../session/cell/syntax.js";
 import type { Completion, CompletionItem, Diagnostic } from "./answers.js";
 import { CellModules } from "./cellModules.js";
 import {
@@ -310,7 +311,7 @@ export class NotebookProgram {
         this.#checking = false;
       }
       // The session's parser sees some mistakes as syntax that are matters of meaning to TypeScript's (`const a`).
-      if (found.length > 0 && parseSync("cell.ts", code, REFUSED).errors.length > 0) return [];
+      if (found.length > 0 && parse("cell.ts", code, REFUSED).errors.length > 0) return [];
       return found
         .filter(
           (d) =>

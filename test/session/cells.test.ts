@@ -386,6 +386,29 @@ describe("running cells", () => {
     assert.deepEqual(ran.messages, []);
   });
 
+  it("says so where a cell is chained more deeply than the parsers take, and goes on", async () => {
+    await run("let chained = 5");
+    for (const [code, expected] of [
+      [`1${"+1".repeat(20_000)}`, "20001"],
+      [`1${"+1".repeat(200_000)}`, "more than 50000 operators"],
+      [`${"chained === 0 ? 0 : ".repeat(1000)}3`, "3"],
+      [`${"chained === 0 ? 0 : ".repeat(4000)}3`, "too deeply"],
+      [`${"chained === 0 ? 0 : ".repeat(60_000)}3`, "more than 5000 conditions"],
+      [`if (chained === 0) 1;\n${"else if (chained === 0) 1;\n".repeat(1000)}else 7`, "7"],
+      [`if (chained === 0) 1;\n${"else if (chained === 0) 1;\n".repeat(60_000)}`, "more than 5000 conditions"],
+      [`${"chained = ".repeat(60_000)}3`, "more than 5000 conditions or assignments"],
+      [
+        `${"chained = 1\nif (chained ? 1 : 2) { chained += 1 } else chained = chained === 2 ? 3 : 4\n".repeat(7000)}chained`,
+        "2",
+      ],
+    ] as const) {
+      const { text, traceback } = await run(code);
+      if (/^\d+$/.test(expected)) assert.deepEqual([text, traceback], [expected, ""]);
+      else assert.match(traceback.slice(-1000), new RegExp(`SyntaxError: .*${expected}`), code.slice(0, 60));
+    }
+    await shows("typeof chained", "'number'");
+  });
+
   it("runs a cell of one megabyte", async () => {
     const code = Array.from({ length: 20_000 }, (_, i) => `const v${i}: number = ${i}; // ${"x".repeat(20)}`).join(
       "\n",

@@ -6,9 +6,9 @@
  * lines never move, and where columns do (or types were stripped by a printer) there is a source map.
  */
 import MagicString from "magic-string";
-import { parseSync } from "oxc-parser";
+import { LESS_DEEP } from "./depth.js";
 import { type Reference, topLevelReferences } from "./references.js";
-import { boundIdentifiers, isFunction, type Node, walk } from "./syntax.js";
+import { boundIdentifiers, isFunction, type Node, parse, walk } from "./syntax.js";
 import { composeMaps, type Lowering, loweringOf, type SourceMapJson, stripTypes } from "./transpile.js";
 
 /** A variable that a cell declares at its top level. */
@@ -74,24 +74,38 @@ export interface CellSurroundings {
   readonly legacy?: () => Lowering["legacy"];
 }
 
+/** The stack was used up by a cell that is nested or chained too deeply. */
+export function tooDeep(error: unknown): CellSyntaxError | undefined {
+  return error instanceof RangeError && /call stack/.test(error.message)
+    ? new CellSyntaxError("the cell nests or chains expressions or statements too deeply", 1, 1, LESS_DEEP)
+    : undefined;
+}
+
 /** Rewrite a cell. Throws CellSyntaxError where it does not parse. */
-export function rewriteCell(
+export function rewriteCell(...cell: Parameters<typeof rewritten>): RewrittenCell {
+  try {
+    return rewritten(...cell);
+  } catch (error) {
+    throw tooDeep(error) ?? error;
+  }
+}
+
+function rewritten(
   source: string,
   surroundings: CellSurroundings = { taken: new Set(), shadowed: [], imported: new Map() },
 ): RewrittenCell {
-  refuseDepth(source);
   const literal = objectLiteral(source);
   const code = literal?.code ?? source.replace(/^#!/, "//");
-  const parsed = parse(code, "ts");
-  const body = parsed.body as Node[];
+  const program = moduleOf(code, "ts");
+  const body = program.body as Node[];
   const last = body.at(-1);
-  const lowering = loweringOf(parsed, surroundings.legacy);
+  const lowering = loweringOf(program, surroundings.legacy);
   const wrapped = lowering?.usingAtTop === true;
   const plainValue = last?.type === "ExpressionStatement" && !wrapped;
   // What a statement leaves as its value, as in a console: handed over where it is made.
   const tails = last && !plainValue ? tailExpressions(code, [last]) : [];
   const hidden = !plainValue || code[last.end - 1] === ";";
-  if (!lowering) return edit(code, parsed, { hidden, tails, fresh: [], map: literal?.map, surroundings });
+  if (!lowering) return edit(code, program, { hidden, tails, fresh: [], map: literal?.map, surroundings });
   const marked = markTails(code, tails);
   const stripped = stripTypes(marked.code, lowering);
   const fresh = body.flatMap((node) => {
@@ -101,7 +115,7 @@ export function rewriteCell(
     return id.type === "Identifier" ? [String(id.name)] : [];
   });
   const map = composeMaps(composeMaps(stripped.map, marked.map), literal?.map);
-  return edit(stripped.code, parse(stripped.code, "js"), { hidden, tails: [], fresh, map, surroundings });
+  return edit(stripped.code, moduleOf(stripped.code, "js"), { hidden, tails: [], fresh, map, surroundings });
 }
 
 /** `{ a: 1 }` alone in a cell is meant as an object, as in every console. Returns the code to use, and the map back where columns differ. */
@@ -109,7 +123,7 @@ function objectLiteral(source: string): { readonly code: string; readonly map: S
   const lead = /^(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*/.exec(source)?.[0] ?? "";
   if (source[lead.length] !== "{") return undefined;
   const rest = `${source.slice(lead.length)}\n)`;
-  if (parseSync("cell.ts", `(${rest}`, { lang: "ts", sourceType: "module" }).errors.length > 0) return undefined;
+  if (parse("cell.ts", `(${rest}`).errors.length > 0) return undefined;
   // The parenthesis takes the place of a blank where there is one.
   if (lead.endsWith(" ")) return { code: `${lead.slice(0, -1)}(${rest}`, map: undefined };
   const text = new MagicString(source).appendLeft(lead.length, "(");
@@ -117,33 +131,8 @@ function objectLiteral(source: string): { readonly code: string; readonly map: S
   return { code: `${lead}(${rest}`, map: { version: 3, sources: ["cell"], names: [], mappings } };
 }
 
-/** Brackets in brackets: the parsers here take some thousands, and are native code that would take the process with it. */
-const MAX_DEPTH = 3000;
-
-function refuseDepth(source: string): void {
-  if (source.length < MAX_DEPTH || deepest(source) <= MAX_DEPTH) return;
-  const bare = source.replace(
-    /\/\*[\s\S]*?\*\/|\/\/.*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\$]|\\[\s\S]|\$(?!\{))*`/g,
-    "",
-  );
-  if (deepest(bare) <= MAX_DEPTH) return;
-  throw new CellSyntaxError(`brackets are nested more than ${MAX_DEPTH} deep`, 1, 1, "build such a value in a loop");
-}
-
-function deepest(source: string): number {
-  let depth = 0;
-  let most = 0;
-  for (let index = 0; index < source.length; index++) {
-    const code = source.charCodeAt(index);
-    // ( [ { and ) ] }
-    if (code === 40 || code === 91 || code === 123) most = Math.max(most, ++depth);
-    else if ((code === 41 || code === 93 || code === 125) && depth > 0) depth--;
-  }
-  return most;
-}
-
-function parse(code: string, lang: "ts" | "js"): Node {
-  const result = parseSync(`cell.${lang}`, code, { lang, sourceType: "module", showSemanticErrors: true });
+function moduleOf(code: string, lang: "ts" | "js"): Node {
+  const result = parse(`cell.${lang}`, code, { sourceType: "module", showSemanticErrors: true });
   const error = result.errors[0];
   if (error) {
     // A second declaration is the mistake, not the first.
@@ -154,7 +143,7 @@ function parse(code: string, lang: "ts" | "js"): Node {
     const column = offset - before.lastIndexOf("\n");
     throw new CellSyntaxError(message, line, column, help);
   }
-  return result.program as unknown as Node;
+  return result.program;
 }
 
 interface SyntaxComplaint {

@@ -1,11 +1,40 @@
 /** The syntax tree of a cell (ESTree with TypeScript's additions), as far as the rewriter looks into it. */
 
+import { type OxcError, type ParserOptions, parseSync, type Severity } from "oxc-parser";
+import { excess, LESS_DEEP } from "./depth.js";
+
 /** A node of the tree. */
 export interface Node {
   readonly type: string;
   readonly start: number;
   readonly end: number;
   readonly [key: string]: unknown;
+}
+
+/** What a parser has made of a source. */
+export interface Parsed {
+  readonly program: Node;
+  readonly errors: readonly OxcError[];
+  /** What it imports with `import … from`. */
+  readonly imports: readonly string[];
+}
+
+/** Parse a source; its file's name says in which language it is. One that the parser would not survive is an error, not a crash. */
+export function parse(file: string, code: string, options: ParserOptions = { sourceType: "module" }): Parsed {
+  const message = excess(code);
+  if (message !== undefined) {
+    const error = { severity: "Error" as Severity, message, labels: [], helpMessage: LESS_DEEP, codeframe: null };
+    return { program: { type: "Program", start: 0, end: code.length, body: [] }, errors: [error], imports: [] };
+  }
+  const { program, errors, module } = parseSync(file, code, options);
+  return {
+    // The parser's own types name each kind of node; what reads the tree here looks at all alike.
+    program: program as unknown as Node,
+    errors,
+    get imports() {
+      return module.staticImports.map(({ moduleRequest }) => moduleRequest.value);
+    },
+  };
 }
 
 /** The nodes right below a node, in the order of the tree's keys. */

@@ -1,5 +1,5 @@
 /** The few line and cell magics that Jupyter people expect, where the code around them is whole statements. */
-import { parseSync } from "oxc-parser";
+import { parse } from "../cell/syntax.js";
 import { nearestName } from "../nearest.js";
 import { declaredNames } from "../user/bindings.js";
 import type { Work } from "../user/work.js";
@@ -159,5 +159,5 @@ function isNegation(text: string, before: string, after: readonly string[]): boo
 
 function complete(code: string): boolean {
   if (code.trim() === "") return true;
-  return parseSync("cell.ts", code, { lang: "ts", sourceType: "module" }).errors.length === 0;
+  return parse("cell.ts", code).errors.length === 0;
 }

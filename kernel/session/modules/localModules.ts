@@ -8,8 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL, URL } from "node:url";
-import { parseSync } from "oxc-parser";
-import type { Node } from "../cell/syntax.js";
+import { parse } from "../cell/syntax.js";
 import { commonJs, type Lowering, loweringOf, stripTypes } from "../cell/transpile.js";
 import { exportsType } from "./exportedTypes.js";
 import { localFile, spellings, stampOf } from "./localFile.js";
@@ -180,8 +179,8 @@ function loweringOfModule(code: string, path: string): Lowering {
   const { legacy } = settingsFor(dirname(path));
   // What oxc does not take care of has one of these in it.
   if (!/@|\busing\b|\baccessor\b|\bnamespace\b|\benum\b/.test(code) && legacy?.defineFields !== false) return PLAIN;
-  const { program, errors } = parseSync(path, code, { lang: path.endsWith("x") ? "tsx" : "ts", sourceType: "module" });
-  return (errors.length === 0 ? loweringOf(program as unknown as Node, () => legacy) : undefined) ?? PLAIN;
+  const { program, errors } = parse(path, code);
+  return (errors.length === 0 ? loweringOf(program, () => legacy) : undefined) ?? PLAIN;
 }
 
 /** `export { Shape } from "./shapes"` where Shape is a type says so in the module that Node gets. */
@@ -212,7 +211,7 @@ export function unparsable(specifier: string, folder: string): string | undefine
     seen.add(path);
     const code = readFileSync(path, "utf8");
     const json = path.endsWith(".json");
-    const { errors, module } = parseSync(json ? "json.js" : path, json ? `(${code}\n)` : code, {
+    const { errors, imports } = parse(json ? "json.js" : path, json ? `(${code}\n)` : code, {
       sourceType: "module",
       showSemanticErrors: true,
     });
@@ -220,8 +219,7 @@ export function unparsable(specifier: string, folder: string): string | undefine
       const before = code.slice(0, (errors[0].labels[0]?.start ?? 0) - (json ? 1 : 0)).split("\n");
       return `${path}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
     }
-    for (const { moduleRequest } of module.staticImports)
-      waiting.push({ specifier: moduleRequest.value, folder: dirname(path) });
+    for (const imported of imports) waiting.push({ specifier: imported, folder: dirname(path) });
   }
   return undefined;
 }

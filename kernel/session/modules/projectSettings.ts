@@ -2,8 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { parseSync } from "oxc-parser";
-import type { Node } from "../cell/syntax.js";
+import { type Node, parse } from "../cell/syntax.js";
 import type { Lowering } from "../cell/transpile.js";
 import { stampOf } from "./localFile.js";
 
@@ -121,10 +120,10 @@ function extended(parent: string, folder: string): string | undefined {
 /** JSON with comments and trailing commas is an expression of JavaScript. */
 function readJson(file: string): unknown {
   try {
-    const { program, errors } = parseSync("tsconfig.js", `(${readFileSync(file, "utf8").replace(/^\uFEFF/, "")}\n)`);
-    const statement = program.body[0];
+    const { program, errors } = parse("tsconfig.js", `(${readFileSync(file, "utf8").replace(/^\uFEFF/, "")}\n)`);
+    const statement = (program.body as Node[])[0];
     if (errors.length > 0 || statement?.type !== "ExpressionStatement") return undefined;
-    return jsonValue(statement.expression as unknown as Node);
+    return jsonValue(statement.expression as Node);
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import process from "node:process";
 import { types } from "node:util";
 import { constants, Script } from "node:vm";
 import { RecentCells } from "../cell/recent.js";
-import { CellSyntaxError, type RewrittenCell } from "../cell/rewrite.js";
+import { CellSyntaxError, type RewrittenCell, tooDeep } from "../cell/rewrite.js";
 import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
 import { settingsFor } from "../modules/projectSettings.js";
@@ -138,13 +138,22 @@ function compileAndRun(code: string, request: CodeRequest): Result | Promise<Res
   const unset = prepareBindings(cell.declared);
   if (unset.size > 0) work?.unset.add(unset);
   const marked = request.unannounced ? cell.script : cell.script + DEBUGGABLE;
-  const script = new Script(marked, {
-    filename: url,
-    columnOffset: -cell.prefix,
-    // For the import() of code that the cell hands to eval.
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
-  const body = script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
+  const compile = (): (() => Result | Promise<Result>) => {
+    const script = new Script(marked, {
+      filename: url,
+      columnOffset: -cell.prefix,
+      // For the import() of code that the cell hands to eval.
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
+    return script.runInThisContext({ displayErrors: false }) as () => Result | Promise<Result>;
+  };
+  let body: () => Result | Promise<Result>;
+  try {
+    body = compile();
+  } catch (error) {
+    const found = tooDeep(error);
+    throw found ? syntaxErrorOf(found, code, url) : error;
+  }
   const result = asUser(body);
   return result instanceof Promise ? result.then((value) => value ?? takeMarked(work)) : (result ?? takeMarked(work));
 }
