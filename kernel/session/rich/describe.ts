@@ -117,8 +117,10 @@ function recordsView(rows: readonly unknown[]): Record<string, unknown> | undefi
   if (rows.length === 0 || !rows.slice(0, MAX_ROWS).every(isRecord)) return undefined;
   const names = new Set<string>();
   for (const row of rows.slice(0, MAX_ROWS) as Record<string, unknown>[]) {
-    for (const key of Object.keys(row)) names.add(key);
-    if (names.size > MAX_COLUMNS) return undefined;
+    for (const key of Object.keys(row)) {
+      names.add(key);
+      if (names.size > MAX_COLUMNS) return undefined;
+    }
   }
   const columns = [...names];
   if (columns.length === 0) return undefined;
@@ -133,10 +135,7 @@ function recordsView(rows: readonly unknown[]): Record<string, unknown> | undefi
 function isRecord(value: unknown): boolean {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return (
-    (prototype === Object.prototype || prototype === null) &&
-    !Reflect.ownKeys(value).includes(Symbol.for("Jupyter.display"))
-  );
+  return (prototype === Object.prototype || prototype === null) && !Object.hasOwn(value, Symbol.for("Jupyter.display"));
 }
 
 /** A property's value without running its getter. */
