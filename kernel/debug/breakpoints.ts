@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import { RUNTIME } from "../session/cell/rewrite.js";
 import type { Inspector } from "./cdp.js";
 import type { DebugInfo, SourceBreakpoint } from "./requests.js";
 import { escaped, type Scripts } from "./scripts.js";
@@ -201,10 +202,15 @@ function problemOf({ condition, hitCondition, logMessage }: SourceBreakpoint): s
   return undefined;
 }
 
-/** The condition V8 is given: the user's own, with hits counted and, for a log point, the line written instead of a stop. */
+/**
+ * The condition V8 is given: the user's own, with hits counted and, for a log point, the line written instead of a stop. V8 takes what
+ * throws for false: it is told instead, and a condition that fails stops.
+ */
 function conditionOf({ id, asked: { condition, hitCondition, logMessage } }: Breakpoint): { condition?: string } {
   const tests: string[] = [];
-  if (condition) tests.push(`(${condition}\n)`);
+  const attempt = (what: string, expression: string): string =>
+    `${RUNTIME}.attempt(${JSON.stringify(what)}, () => ${expression})`;
+  if (condition) tests.push(attempt(`The breakpoint's condition ${condition}`, `(${condition}\n)`));
   if (hitCondition) {
     const [, operator = ">=", count = "1"] = HITS.exec(hitCondition) ?? [];
     const hits = `(globalThis[Symbol.for("Jupyter.breakpointHits")] ??= Object.create(null))`;
@@ -215,7 +221,7 @@ function conditionOf({ id, asked: { condition, hitCondition, logMessage } }: Bre
         : `(${counted} ${operator.startsWith("=") ? "===" : operator} ${count})`,
     );
   }
-  if (logMessage) tests.push(`(${logOf(logMessage)}, false)`);
+  if (logMessage) tests.push(`(${attempt(`The log message ${logMessage}`, logOf(logMessage))}, false)`);
   return tests.length === 0 ? {} : { condition: tests.join(" && ") };
 }
 

@@ -130,17 +130,12 @@ export class Execution {
 
   /**
    * Tells V8 where to pause. It calls caught what the kernel catches around a cell: it is asked for every throw, also of what the
-   * user's code calls, and what is uncaught is decided here. A pause that was asked for may come in the kernel's code, as V8 forgets
-   * it else, and is led out of it.
+   * user's code calls, and what is uncaught is decided here.
    */
   async watch(): Promise<void> {
     const throws = this.#filters.length > 0;
     const { kernel, node, packages } = NOT_PAUSED;
-    const patterns = [
-      ...(this.#pausing ? [] : [kernel]),
-      ...(throws ? [] : [node]),
-      ...(throws || !this.justMyCode ? [] : [packages]),
-    ];
+    const patterns = [kernel, ...(throws ? [] : [node]), ...(throws || !this.justMyCode ? [] : [packages])];
     await Promise.all([
       this.#inspector.call("Debugger.setBlackboxPatterns", { patterns }),
       this.#inspector.call("Debugger.setPauseOnExceptions", { state: throws ? "all" : "none" }),
@@ -152,7 +147,6 @@ export class Execution {
     if (this.#stop !== undefined) return;
     this.#pausing = true;
     await this.#breakpoints.wait(true);
-    await this.watch();
     await this.#inspector.call("Debugger.pause", {});
     let repeats = 0;
     const again = setInterval(() => {
@@ -272,11 +266,7 @@ export class Execution {
     });
     if (this.#pausing) {
       this.#pausing = false;
-      const settled = async () => {
-        await this.#breakpoints.wait();
-        await this.watch();
-      };
-      await this.#inOrder(settled).catch(() => undefined);
+      await this.#inOrder(() => this.#breakpoints.wait()).catch(() => undefined);
     }
   }
 

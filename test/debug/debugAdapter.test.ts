@@ -263,6 +263,22 @@ describe("debugger", { timeout: 120_000 }, () => {
     assert.match(printed, /^i is 0 `and` 0\ni is 1 `and` 1\n/);
   });
 
+  test("a condition that fails stops and says why; so does a log message, without a stop", async () => {
+    await ask("attach");
+    const code = "let failing = 0;\nfailing++;\nfailing++;\nfailing";
+    await breakpoints(code, [
+      { line: 2, condition: "noSuch.name" },
+      { line: 3, logMessage: "{noSuch} {failing}" },
+    ]);
+    const running = run(code);
+    await next("stopped");
+    assert.equal((await frames())[0]?.line, 2);
+    await ask("continue");
+    assert.equal((await running).status, "ok");
+    assert.match(printed, /condition noSuch.name failed: ReferenceError: noSuch is not defined/);
+    assert.match(printed, /log message \{noSuch\} \{failing\} failed: ReferenceError/);
+  });
+
   test("a breakpoint in a local file, in TypeScript lines", async () => {
     const path = join(directory, "local.ts");
     writeFileSync(

@@ -11,12 +11,13 @@ import { freeze, importNamed, plain, rememberEnvironment } from "./bindings.js";
 import { leaveCallbacks } from "./carrier.js";
 import { comms } from "./comms.js";
 import { currentWork, forgetEntered, noteTerminated, ownWork } from "./context.js";
+import { describeError } from "./errors.js";
 import { evaluateInterruptibly, forgetEvaluation, runEvaluated } from "./evaluation.js";
 import { installGuards } from "./guards.js";
 import { repairImmediates } from "./immediates.js";
 import { inputAsync, promptSync } from "./input.js";
 import { asKernel, leaveKernel } from "./intrinsics.js";
-import { criticalSection, flushStreams, send } from "./output.js";
+import { criticalSection, flushStreams, send, writeStream } from "./output.js";
 import { type Shared, slot } from "./shared.js";
 
 const { defineProperty } = Reflect;
@@ -48,6 +49,7 @@ export function installGlobals(shared: Shared, port: MessagePort): void {
       const patience = performance.now() + 100;
       while (Atomics.load(shared.control, slot.posted) === 0 && performance.now() < patience);
     },
+    attempt,
     evaluate: (body: () => unknown) => evaluateInterruptibly(shared, body),
     evaluated: () => runEvaluated(shared),
     afterTermination: () => {
@@ -119,6 +121,17 @@ function lazily(name: string, make: () => unknown): void {
     configurable: true,
     enumerable: false,
   });
+}
+
+/** Evaluates a part of a breakpoint; true where it fails, which is said. */
+function attempt(what: string, body: () => unknown): unknown {
+  try {
+    return body();
+  } catch (error) {
+    const { ename, evalue } = asKernel(() => describeError(error));
+    writeStream("stderr", `${what} failed: ${ename}: ${evalue}\n`);
+    return true;
+  }
 }
 
 /** A top-level function was renamed so that its name means the newest binding; give it its own name back. */
