@@ -10,7 +10,9 @@ const platform = `${process.platform === "win32" ? "win" : process.platform}-${p
 const versions = ["20.19.0", "22.20.0", "24.10.0"];
 
 for (const version of versions) {
-  test(`the command line, a training step and the kernel work under Node ${version}`, { timeout: 300_000 }, (t) => {
+  test(`the command line, a training step, the kernel and its debugger work under Node ${version}`, {
+    timeout: 300_000,
+  }, (t) => {
     const folder = join(tmpdir(), `policyscope-node-${version}`);
     const node = join(folder, "package", "bin", process.platform === "win32" ? "node.exe" : "node");
     if (!existsSync(node)) {
@@ -29,5 +31,9 @@ for (const version of versions) {
     const run = spawnSync(node, ["dist/app/cli.js", "run", "test/app/fixtures/smoke.ipynb"], { encoding: "utf8" });
     assert.equal(run.status, 0, run.stderr);
     assert.match(run.stdout, /one step: mean score -?\d/);
+    // V8's debugger differs most from one Node to the next.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const debug = spawnSync(node, ["--test", "dist/test/debug/debugAdapter.test.js"], { encoding: "utf8", env });
+    assert.equal(debug.status, 0, debug.stdout);
   });
 }
