@@ -12,7 +12,7 @@ import { execute, interruptCells } from "./executor.js";
 import { installGlobals } from "./globals.js";
 import { repairImmediates } from "./immediates.js";
 import { answerInput, connectInput } from "./input.js";
-import { asKernel, awake, keepIntrinsics, leaveKernel } from "./intrinsics.js";
+import { asKernel, awake, keepIntrinsics, leaveKernel, prepareCheck } from "./intrinsics.js";
 import { connectOutput, send } from "./output.js";
 import type { Relayed } from "./relay.js";
 import { DIRECT_BYTES, DIRECTLY_FROM_P, type Shared, slot } from "./shared.js";
@@ -76,6 +76,7 @@ export function startUser(memory: Shared, port: MessagePort, watchdog: Worker): 
   });
   installGlobals(memory, port);
   keepIntrinsics();
+  plainTimeout(prepareCheck, 200).unref();
   store(memory.control, slot.ready, 1);
   send({ type: "ready" });
 }
