@@ -160,6 +160,14 @@ describe("output", () => {
     const ran = await run("Array.from({ length: 99 }, () => 'x'.repeat(5000))");
     assert.ok((ran.text?.length ?? 0) < 110_000);
     assert.match(ran.text ?? "", /more characters/);
+    for (const [code, way] of [
+      ["'x'.repeat(20_000)", /10000 more characters\n\(console\.log prints it whole\)$/],
+      ["Array(200).fill(1)", /100 more items\n\]\n\(console\.dir\(value, .*\) prints all of it\)$/],
+      ["({ a: [Array(101).fill(1)] })", /prints all of it\)$/],
+      ["new Float32Array(200)", /subarray\(from, to\)/],
+      ["Array(100).fill(1)", /1\n\]$/],
+    ] as const)
+      assert.match((await run(code)).text ?? "", way);
     const wide = await run("Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => ['k' + i, i]))");
     assert.match(wide.text ?? "", /... 10000 more properties: Object.keys|more characters/);
     const nested = await run(

@@ -219,9 +219,18 @@ export function plainText(value: unknown): string {
   } catch (error) {
     text = `[this value cannot be printed: ${error instanceof Error ? error.message : String(error)}]`;
   }
-  return text.length > MAX_TEXT
-    ? `${text.slice(0, MAX_TEXT)}\n... ${text.length - MAX_TEXT} more characters; console.log prints strings whole`
-    : text;
+  if (text.length > MAX_TEXT)
+    return `${text.slice(0, MAX_TEXT)}\n... ${text.length - MAX_TEXT} more characters; console.log prints strings whole`;
+  return CUT.test(text) ? `${text}\n${wayToTheRest(value)}` : text;
+}
+
+/** How Node says that it has left something out: at the end of a list or of a text, perhaps within others. */
+const CUT = /\.\.\. \d+ more (?:items?|characters?|bytes?)>?(?:\s*[\]})>,]|$)/;
+
+function wayToTheRest(value: unknown): string {
+  if (typeof value === "string") return "(console.log prints it whole)";
+  if (types.isTypedArray(value)) return "(value.subarray(from, to) shows a part of it)";
+  return "(console.dir(value, { maxArrayLength: null, maxStringLength: null }) prints all of it)";
 }
 
 function richOf(value: unknown): Record<string, unknown> | undefined {
