@@ -1,10 +1,14 @@
 /** TypeScript to JavaScript, in process: oxc-transform, and TypeScript itself for decorators and (before Node 24) `using`, which oxc leaves alone. */
 import { createRequire } from "node:module";
 import process from "node:process";
-import { decodedMappings, encodedMap, originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { type Node, walk } from "./syntax.js";
 
 const require = createRequire(import.meta.url);
+
+/** The reader of source maps, loaded at the first call: a cell that is JavaScript has no map. */
+export function traceMapping(): typeof import("@jridgewell/trace-mapping") {
+  return require("@jridgewell/trace-mapping") as typeof import("@jridgewell/trace-mapping");
+}
 
 /** A source map, version 3. */
 export interface SourceMapJson {
@@ -151,6 +155,7 @@ export function composeMaps(
   inner: SourceMapJson | undefined,
 ): SourceMapJson | undefined {
   if (!outer || !inner) return outer ?? inner;
+  const { decodedMappings, encodedMap, originalPositionFor, TraceMap } = traceMapping();
   const first = new TraceMap(inner);
   const decoded = new TraceMap(outer);
   const lines: [number, number, number, number][][] = [];

@@ -7,8 +7,9 @@ import { isAbsolute, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath, URL } from "node:url";
 import { types } from "node:util";
-import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import type { TraceMap } from "@jridgewell/trace-mapping";
 import { type CellSyntaxError, type RewrittenCell, withoutMarks } from "../cell/rewrite.js";
+import { traceMapping } from "../cell/transpile.js";
 import { printed } from "../rich/print.js";
 import { currentWork, workOfPromise } from "./context.js";
 import { asKernel } from "./intrinsics.js";
@@ -461,6 +462,7 @@ function originalPosition(file: string, line: number, column: number): Position 
   const cell = cells.get(file);
   if (cell) {
     if (!cell.map) return { file, line, column: Math.max(1, column) };
+    const { originalPositionFor, TraceMap } = traceMapping();
     cell.trace ??= new TraceMap(cell.map);
     const found = originalPositionFor(cell.trace, { line, column: Math.max(0, column - 1) });
     return found.line === null

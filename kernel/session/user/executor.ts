@@ -6,6 +6,7 @@ import { types } from "node:util";
 import { constants, Script } from "node:vm";
 import { RecentCells } from "../cell/recent.js";
 import { CellSyntaxError, type RewrittenCell, tooDeep } from "../cell/rewrite.js";
+import { traceMapping } from "../cell/transpile.js";
 import type { ExecuteOutcome } from "../handle.js";
 import type { ToUser } from "../messages.js";
 import { settingsFor } from "../modules/projectSettings.js";
@@ -113,9 +114,12 @@ function compileAndRun(code: string, request: CodeRequest): Result | Promise<Res
   let cell: RewrittenCell;
   try {
     // Not to be terminated halfway through loading the parser.
-    cell = criticalSection(() =>
-      cells.rewrite(code, { ...surroundings(), legacy: () => settingsFor(process.cwd()).legacy }),
-    );
+    cell = criticalSection(() => {
+      const rewritten = cells.rewrite(code, { ...surroundings(), legacy: () => settingsFor(process.cwd()).legacy });
+      // An error's stack is no time to load what reads the map.
+      if (rewritten.map) traceMapping();
+      return rewritten;
+    });
   } catch (error) {
     if (error instanceof CellSyntaxError) throw syntaxErrorOf(error, code, url);
     throw error;
