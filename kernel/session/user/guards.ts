@@ -43,10 +43,10 @@ function guardTimers(): void {
   const wrap = (
     name: "setTimeout" | "setInterval" | "setImmediate",
     stop: (timer: unknown) => void,
-    start = globalThis[name] as unknown as Start,
+    start?: Start,
   ): void => {
     const original = globalThis[name] as unknown as Start;
-    const wrapped = guarded(start, stop, original, name === "setInterval");
+    const wrapped = guarded(start ?? original, stop, original, name === "setInterval");
     Object.defineProperty(wrapped, "name", { value: name, configurable: true });
     const promisified = (original as unknown as Record<symbol, unknown>)[promisifyCustom];
     if (typeof promisified === "function")
